@@ -58,6 +58,7 @@ bool virtio_negotiate(struct virtio_device *device, u32 wanted)
 
 	add_status(device, VIRTIO_CONFIG_S_FEATURES_OK);
 	if (!(read_register(device, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_FEATURES_OK)) {
+		device->status &= ~(u32)VIRTIO_CONFIG_S_FEATURES_OK;
 		virtio_driver_failed(device);
 		return false;
 	}
