@@ -3,17 +3,18 @@
 #ifndef TEST_AGENT_SHIM_H
 #define TEST_AGENT_SHIM_H
 
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/fs.h>
 #include <substrate/mm.h>
 #include <substrate/task.h>
 #include <substrate/types.h>
+
+/* After the kernel's: <linux/stat.h> holds back its constants where it sees the C library. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* ---- checks ---- */
 
@@ -42,6 +43,8 @@ struct test {
 	void (*run)(void);
 };
 int run_tests(const struct test *tests, size_t count);
+/* The same for one test, with random numbers of that seed: 0 or 1. */
+int run_seeded_test(const struct test *test, u64 seed);
 
 /* The statement must panic with a message that holds `text`. */
 extern jmp_buf *panic_target;
@@ -60,7 +63,6 @@ extern char panic_message[512];
 	} while (0)
 
 u64 test_random(void);
-void test_seed(u64 seed);
 
 /* ---- the kernel ---- */
 
@@ -76,6 +78,7 @@ struct kernel {
 	int wakes;
 	/* Called when a task waits and devices_poll has nothing: the outside world's turn. False: a signal arrives. */
 	bool (*outside)(void);
+	bool quiet_wakes; /* what happens outside is another task's doing: it needs no interrupt */
 	int last_signal;
 	struct process *signalled;
 	/* What process_spawn does: the path it accepts, the error for all others. */

@@ -189,8 +189,8 @@ void stream_rx_refill(struct stream_rx *rx)
 {
 	if (rx->idle_count == 0 || rx->posted * 2 >= rx->allocated)
 		return;
-	/* The host filled all that it had: it has more to send than there are buffers. */
-	if (rx->posted == 0)
+	/* The host filled all that it had to the brim: it has more to send than there are buffers. */
+	if (rx->posted == 0 && rx->length == PAGE_SIZE)
 		for (u16 more = rx->allocated; more > 0 && add_rx_page(rx); more--)
 			;
 	post(rx);

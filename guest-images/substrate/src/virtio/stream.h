@@ -24,7 +24,7 @@ struct stream_rx {
 	void *idle[STREAM_RX_PAGES]; /* consumed, not posted again yet */
 	u16 idle_count, allocated, posted;
 	u8 *page; /* being read, or NULL */
-	u32 length, offset;
+	u32 length, offset; /* of the buffer taken last */
 };
 
 /*
