@@ -1,0 +1,12 @@
+import org.jspecify.annotations.NullMarked;
+
+/// Linux and KVM from Java: system calls, guest memory, VM, vCPU, and the machine they make.
+///
+/// Needs native access: `--enable-native-access=io.vivarium.kvm`.
+@NullMarked
+module io.vivarium.kvm {
+    requires static org.jspecify;
+    requires jdk.jfr;
+
+    exports io.vivarium.kvm;
+}
