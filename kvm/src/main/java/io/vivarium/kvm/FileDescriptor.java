@@ -33,6 +33,11 @@ final class FileDescriptor implements AutoCloseable {
         }
     }
 
+    /// The number itself, for a caller that keeps the file from being closed by other means.
+    int raw() {
+        return fd;
+    }
+
     /// Closes it once no call is on it; idempotent.
     @Override
     public void close() {
