@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import java.util.ArrayList;
@@ -41,7 +42,7 @@ final class Bus<D> {
         int low = 0;
         int high = starts.length - 1;
         while (low <= high) {
-            int middle = low + high >>> 1;
+            int middle = (low + high) >>> 1;
             if (address < starts[middle]) {
                 high = middle - 1;
             } else if (address >= ends[middle]) {

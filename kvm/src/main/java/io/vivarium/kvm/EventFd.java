@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
@@ -5,8 +6,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// A counter that threads and the kernel signal and wait for (eventfd(2)). May be used from any thread; waiting blocks a
-/// platform thread.
+/// A counter that threads and the kernel signal and wait for (eventfd(2)). May be used from any thread; waiting blocks
+/// a platform thread.
 public final class EventFd implements AutoCloseable {
     private final FileDescriptor fd;
     private volatile boolean closing;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmExit;
@@ -15,7 +16,8 @@ final class ExitDecoder {
             case KvmExit.KVM_EXIT_UNKNOWN -> new VcpuExit.UnknownHardware(run.hardwareExitReason());
             case KvmExit.KVM_EXIT_EXCEPTION -> new VcpuExit.GuestException(run.exception(), run.exceptionErrorCode());
             case KvmExit.KVM_EXIT_IO ->
-                new VcpuExit.Io(run.ioDirection() == KvmExit.KVM_EXIT_IO_OUT, run.ioPort(), run.ioSize(), run.ioCount());
+                new VcpuExit.Io(
+                        run.ioDirection() == KvmExit.KVM_EXIT_IO_OUT, run.ioPort(), run.ioSize(), run.ioCount());
             case KvmExit.KVM_EXIT_HYPERCALL -> new VcpuExit.Hypercall(run.hypercallNr());
             case KvmExit.KVM_EXIT_DEBUG -> new VcpuExit.Debug();
             case KvmExit.KVM_EXIT_HLT -> new VcpuExit.Hlt();
@@ -40,10 +42,10 @@ final class ExitDecoder {
         int suberror = run.internalSuberror();
         long[] data = run.internalData();
         if (suberror == KvmExit.KVM_INTERNAL_ERROR_EMULATION && run.hasFailedInstruction()) {
-            return new VcpuExit.InternalError(
+            return new VcpuExit.KvmInternalError(
                     suberror, HexFormat.ofDelimiter(" ").formatHex(run.emulationFailureInstruction()));
         }
-        return new VcpuExit.InternalError(
+        return new VcpuExit.KvmInternalError(
                 suberror,
                 String.join(" ", Arrays.stream(data).mapToObj(Long::toHexString).toList()));
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmConstant;
@@ -45,8 +46,7 @@ public final class Kvm implements AutoCloseable {
         this.vcpuMmapSize = request("KVM_GET_VCPU_MMAP_SIZE", KvmRequest.KVM_GET_VCPU_MMAP_SIZE, 0);
         CpuidEntries entries = new CpuidEntries(Arena.ofAuto());
         fd.use(raw -> KvmException.check(
-                "KVM_GET_SUPPORTED_CPUID",
-                Syscalls.ioctl(raw, KvmRequest.KVM_GET_SUPPORTED_CPUID, entries.segment())));
+                "KVM_GET_SUPPORTED_CPUID", Syscalls.ioctl(raw, KvmRequest.KVM_GET_SUPPORTED_CPUID, entries.segment())));
         this.supportedCpuid = entries;
     }
 
@@ -104,7 +104,8 @@ public final class Kvm implements AutoCloseable {
     ///
     /// @return 0 when it is not there; 1 or, for some, a number that says more
     public int check(Capability capability) {
-        return request("KVM_CHECK_EXTENSION " + capability.symbol(), KvmRequest.KVM_CHECK_EXTENSION, capability.number());
+        return request(
+                "KVM_CHECK_EXTENSION " + capability.symbol(), KvmRequest.KVM_CHECK_EXTENSION, capability.number());
     }
 
     /// How this KVM runs guest kernels, found out by running one at the first call.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmConstant;
@@ -128,7 +129,8 @@ final class KvmRun {
     /// @param run the whole mapping: the structure, then the page that `io.data_offset` points into
     KvmRun(MemorySegment run) {
         if (run.byteSize() < LAYOUT.byteSize()) {
-            throw new IllegalStateException("KVM_GET_VCPU_MMAP_SIZE: " + run.byteSize() + " bytes are no struct kvm_run");
+            throw new IllegalStateException(
+                    "KVM_GET_VCPU_MMAP_SIZE: " + run.byteSize() + " bytes are no struct kvm_run");
         }
         this.run = run;
     }
@@ -246,7 +248,7 @@ final class KvmRun {
     long mmioData() {
         long data = run.get(ValueLayout.JAVA_LONG, MMIO_DATA);
         int length = mmioLen();
-        return length >= 8 ? data : data & (1L << length * 8) - 1;
+        return length >= 8 ? data : data & ((1L << (length * 8)) - 1);
     }
 
     /// Answers a read.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.x86.PowerOn;
@@ -14,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// A virtual machine: memory, devices on a port and an MMIO bus, and vCPUs. It owns no thread: whoever wants a vCPU to
 /// run calls [#run].
 ///
-/// There is no interrupt controller in the kernel: [#interrupt] puts a vector straight to a vCPU, and `hlt` returns from
-/// [#run].
+/// There is no interrupt controller in the kernel: [#interrupt] puts a vector straight to a vCPU, and `hlt` returns
+/// from [#run].
 ///
 /// May be used from any thread. After [#close] every method but [#stop] and [#close] throws [IllegalStateException], as
 /// does every access to the memory.
@@ -71,8 +72,8 @@ public final class Machine implements AutoCloseable {
         for (MemoryRegion region : memory.regions()) {
             for (Bus.Window<MmioDevice> window : mmio.windows()) {
                 if (window.first() < region.end() && region.guestPhysicalAddress() < window.end()) {
-                    throw new IllegalArgumentException("a device at 0x%x lies in memory: %s"
-                            .formatted(window.first(), region.spec()));
+                    throw new IllegalArgumentException(
+                            "a device at 0x%x lies in memory: %s".formatted(window.first(), region.spec()));
                 }
             }
         }
@@ -115,8 +116,8 @@ public final class Machine implements AutoCloseable {
         return loops.get(index).run();
     }
 
-    /// Gives a vCPU an external interrupt as soon as it can take it. A vCPU that runs is interrupted in its work; one that
-    /// has halted has to be [run][#run] again, see [#await].
+    /// Gives a vCPU an external interrupt as soon as it can take it. A vCPU that runs is interrupted in its work; one
+    /// that has halted has to be [run][#run] again, see [#await].
     ///
     /// @param index of the vCPU, from 0
     /// @param vector 0 to 255; of several that are pending, the guest gets the highest first, each once
@@ -129,8 +130,8 @@ public final class Machine implements AutoCloseable {
         signal(index);
     }
 
-    /// Makes [#run] of a vCPU return [VcpuStop.Kicked]: the one that is under way, or else the next one. Kicks do not add
-    /// up.
+    /// Makes [#run] of a vCPU return [VcpuStop.Kicked]: the one that is under way, or else the next one. Kicks do not
+    /// add up.
     ///
     /// @param index of the vCPU, from 0
     public void kick(int index) {
@@ -185,7 +186,8 @@ public final class Machine implements AutoCloseable {
     }
 
     /// How the machine has ended, or null while it has not.
-    @Nullable VcpuStop ending() {
+    @Nullable
+    VcpuStop ending() {
         return ending.get();
     }
 
@@ -306,11 +308,14 @@ public final class Machine implements AutoCloseable {
             return this;
         }
 
-        /// Creates the machine: memory first, because KVM takes long to add a slot to a VM that has more, then the vCPUs.
+        /// Creates the machine: memory first, because KVM takes long to add a slot to a VM that has more, then the
+        /// vCPUs.
         ///
         /// @throws KvmException if the host refuses
         /// @throws IllegalArgumentException if parts of it overlap, or it has no memory
-        /// @throws UnsupportedOperationException if KVM lacks something that a region needs
+        /// @throws UnsupportedOperationException if KVM lacks something that a region needs The machine closes the
+        /// arena.
+        @SuppressWarnings("MustBeClosedChecker")
         public Machine build() {
             Arena arena = Arena.ofShared();
             Vm vm = null;

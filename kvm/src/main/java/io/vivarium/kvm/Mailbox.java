@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import java.util.concurrent.locks.Condition;
@@ -67,10 +68,11 @@ final class Mailbox {
     /// @param ifFlag whether the guest has interrupts switched on
     boolean wakes(boolean ifFlag) {
         deaf = !ifFlag;
-        return ended || kicked || interrupts && ifFlag;
+        return ended || kicked || (interrupts && ifFlag);
     }
 
-    /// Takes the pending interrupt of highest priority, which is the one with the highest number (Intel SDM 3A, 11.8.3).
+    /// Takes the pending interrupt of highest priority, which is the one with the highest number (Intel SDM 3A,
+    /// 11.8.3).
     int takeInterrupt() {
         lock.lock();
         try {
@@ -120,7 +122,7 @@ final class Mailbox {
         long deadline = nanos;
         lock.lockInterruptibly();
         try {
-            while (!(ended || kicked || interrupts && !deaf)) {
+            while (!(ended || kicked || (interrupts && !deaf))) {
                 if (deadline <= 0) {
                     return false;
                 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
@@ -28,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class RunSection {
     private static final int SIGURG = 23;
-    private static final long SIGURG_BIT = 1L << SIGURG - 1;
+    private static final long SIGURG_BIT = 1L << (SIGURG - 1);
     private static final int PROCESS = Syscalls.getpid();
 
     private final Vcpu vcpu;

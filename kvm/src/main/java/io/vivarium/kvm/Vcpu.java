@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmRequest;
@@ -179,8 +180,8 @@ public final class Vcpu {
     }
 
     private int request(String call, long request, MemorySegment argument) {
-        return (int) fd.use(
-                raw -> KvmException.check(call + " of vCPU " + index, Syscalls.ioctl(raw, request, argument)));
+        return (int)
+                fd.use(raw -> KvmException.check(call + " of vCPU " + index, Syscalls.ioctl(raw, request, argument)));
     }
 
     /// Delivers an external interrupt at the next entry (`KVM_INTERRUPT`).

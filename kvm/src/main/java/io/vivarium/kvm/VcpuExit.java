@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmExit;
@@ -108,7 +109,7 @@ public sealed interface VcpuExit {
     /// `KVM_EXIT_INTERNAL_ERROR`: KVM gives up.
     ///
     /// @param data what KVM added, in hexadecimal
-    record InternalError(int suberror, String data) implements VcpuExit {
+    record KvmInternalError(int suberror, String data) implements VcpuExit {
         @Override
         public String describe() {
             String what =

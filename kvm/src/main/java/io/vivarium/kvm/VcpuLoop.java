@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmExit;
@@ -194,7 +195,7 @@ final class VcpuLoop {
                     VcpuExit.FailEntry _,
                     VcpuExit.GuestException _,
                     VcpuExit.Hypercall _,
-                    VcpuExit.InternalError _,
+                    VcpuExit.KvmInternalError _,
                     VcpuExit.Msr _,
                     VcpuExit.Notify _,
                     VcpuExit.Unknown _,

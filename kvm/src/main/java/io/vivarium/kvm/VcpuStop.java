@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// Why [Machine#run] returned.
 ///
 /// [Stopped], [Shutdown] and [Failed] end the machine: every later run, of any vCPU, returns the same.
 public sealed interface VcpuStop {
-    /// The guest waits for an interrupt (`hlt`), and none is pending; or a device [asked][Machine#halt] for it. The next
-    /// run continues after the halt.
+    /// The guest waits for an interrupt (`hlt`), and none is pending; or a device [asked][Machine#halt] for it. The
+    /// next run continues after the halt.
     ///
     /// @param interruptible false if the guest waits with interrupts switched off, which is how kernels stop for good
     record Halted(boolean interruptible) implements VcpuStop {}

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmConstant;
@@ -75,8 +76,8 @@ public final class Vm {
                 Syscalls.ioctl(raw, KvmRequest.KVM_CHECK_EXTENSION, capability.number())));
     }
 
-    /// Puts a region of memory into a slot (`KVM_SET_USER_MEMORY_REGION`). KVM keeps its address: the region is unmapped
-    /// only after the VM is closed.
+    /// Puts a region of memory into a slot (`KVM_SET_USER_MEMORY_REGION`). KVM keeps its address: the region is
+    /// unmapped only after the VM is closed.
     void setUserMemoryRegion(int slot, MemoryRegion region) {
         if (region.readOnly() && check(Capability.READONLY_MEM) == 0) {
             throw new UnsupportedOperationException(
@@ -141,14 +142,14 @@ public final class Vm {
 
     /// Reads the paravirtual clock (`KVM_GET_CLOCK`).
     public void read(KvmClock clock) {
-        fd.use(raw -> KvmException.check(
-                "KVM_GET_CLOCK", Syscalls.ioctl(raw, KvmRequest.KVM_GET_CLOCK, clock.segment())));
+        fd.use(raw ->
+                KvmException.check("KVM_GET_CLOCK", Syscalls.ioctl(raw, KvmRequest.KVM_GET_CLOCK, clock.segment())));
     }
 
     /// Sets the paravirtual clock (`KVM_SET_CLOCK`).
     public void write(KvmClock clock) {
-        fd.use(raw -> KvmException.check(
-                "KVM_SET_CLOCK", Syscalls.ioctl(raw, KvmRequest.KVM_SET_CLOCK, clock.segment())));
+        fd.use(raw ->
+                KvmException.check("KVM_SET_CLOCK", Syscalls.ioctl(raw, KvmRequest.KVM_SET_CLOCK, clock.segment())));
     }
 
     /// Closes the VM once its vCPUs are closed too.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.internal;
 
 import java.lang.foreign.Arena;
@@ -86,8 +87,7 @@ public final class Syscalls {
         }
     }
 
-    private static long call(
-            MemorySegment capture, long number, long a, long b, long c, long d, long e, long f) {
+    private static long call(MemorySegment capture, long number, long a, long b, long c, long d, long e, long f) {
         MethodHandle handle = SYSCALL;
         if (handle == null) {
             throw denied();
@@ -145,12 +145,13 @@ public final class Syscalls {
     /// int ioctl(int fd, unsigned long request, void *argument);
     /// ```
     ///
-    /// The segment must be at least as long as the structure that the request number names (`_IOC_SIZE`, `asm-generic/
-    /// ioctl.h`); a structure with a tail states the tail's length itself, and its owner has checked that.
+    /// The segment must be at least as long as the structure that the request number names (`_IOC_SIZE`,
+    /// `asm-generic/ioctl.h`); a structure with a tail states the tail's length itself, and its owner has checked that.
     public static int ioctl(int fd, long request, MemorySegment argument) {
         long size = request >>> IOC_SIZESHIFT & IOC_SIZEMASK;
         if (argument.byteSize() < size) {
-            throw new IllegalArgumentException("request 0x%x takes %d bytes, not %d".formatted(request, size, argument.byteSize()));
+            throw new IllegalArgumentException(
+                    "request 0x%x takes %d bytes, not %d".formatted(request, size, argument.byteSize()));
         }
         try {
             return (int) call(NR_IOCTL, fd, request, argument.address(), 0, 0, 0);
@@ -303,16 +304,16 @@ public final class Syscalls {
             if (old != null && old.byteSize() < SIGSET_SIZE) {
                 throw new IllegalArgumentException("a signal set takes 8 bytes, not " + old.byteSize());
             }
-            return (int) call(
-                    NR_RT_SIGPROCMASK, how, set.address(), old == null ? 0 : old.address(), SIGSET_SIZE, 0, 0);
+            return (int)
+                    call(NR_RT_SIGPROCMASK, how, set.address(), old == null ? 0 : old.address(), SIGSET_SIZE, 0, 0);
         } finally {
             Reference.reachabilityFence(old);
         }
     }
 
     /// ```c
-    /// int rt_sigtimedwait(const kernel_sigset_t *set, siginfo_t *info, const struct timespec *timeout, size_t sigsetsize);
-    /// ```
+    /// int rt_sigtimedwait(const kernel_sigset_t *set, siginfo_t *info, const struct timespec *timeout, size_t
+    /// sigsetsize); ```
     ///
     /// Takes one pending signal of the set, without waiting for any.
     ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.x86.CpuidEntries.Register;
@@ -28,8 +29,8 @@ public record CpuTopology(int vcpu, int vcpus) {
         }
     }
 
-    /// Rewrites the entries that speak of places, and takes away the local interrupt controller, which a machine without
-    /// an interrupt controller in the kernel has not.
+    /// Rewrites the entries that speak of places, and takes away the local interrupt controller, which a machine
+    /// without an interrupt controller in the kernel has not.
     public void applyTo(CpuidEntries cpuid) {
         int width = 32 - Integer.numberOfLeadingZeros(vcpus - 1);
         for (int i = 0; i < cpuid.count(); i++) {
@@ -53,13 +54,14 @@ public record CpuTopology(int vcpu, int vcpus) {
     private void features(CpuidEntries cpuid, int i) {
         int ebx = cpuid.get(i, Register.EBX) & 0xffff;
         cpuid.set(i, Register.EBX, ebx | (vcpus & 0xff) << 16 | vcpu << 24);
-        cpuid.set(i, Register.ECX, cpuid.get(i, Register.ECX) & ~(X2APIC | TSC_DEADLINE) | HYPERVISOR);
+        cpuid.set(i, Register.ECX, (cpuid.get(i, Register.ECX) & ~(X2APIC | TSC_DEADLINE)) | HYPERVISOR);
         int edx = cpuid.get(i, Register.EDX) & ~(APIC | HTT);
         cpuid.set(i, Register.EDX, vcpus > 1 ? edx | HTT : edx);
     }
 
     /// Leaf 4 (Intel) and 0x8000001d (AMD): EAX bits 25 to 14 count the threads that share a cache, less one; Intel's
-    /// bits 31 to 26 count the cores of the package, less one. Level 3 (bits 7 to 5) is shared by all, the others by none.
+    /// bits 31 to 26 count the cores of the package, less one. Level 3 (bits 7 to 5) is shared by all, the others by
+    /// none.
     private void caches(CpuidEntries cpuid, int i, boolean intel) {
         int eax = cpuid.get(i, Register.EAX) & 0x3fff;
         if ((eax & 0x1f) == 0) {

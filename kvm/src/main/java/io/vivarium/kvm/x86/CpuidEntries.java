@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.internal.KvmConstant;
@@ -37,15 +38,19 @@ public final class CpuidEntries {
     /// A register that `cpuid` writes.
     public enum Register {
         /// Register `eax`.
-        EAX,
+        EAX("eax"),
         /// Register `ebx`.
-        EBX,
+        EBX("ebx"),
         /// Register `ecx`.
-        ECX,
+        ECX("ecx"),
         /// Register `edx`.
-        EDX;
+        EDX("edx");
 
-        private final long offset = ENTRY.byteOffset(PathElement.groupElement("eax")) + ordinal() * 4L;
+        private final long offset;
+
+        Register(String field) {
+            offset = ENTRY.byteOffset(PathElement.groupElement(field));
+        }
     }
 
     private final MemorySegment segment;
@@ -101,9 +106,9 @@ public final class CpuidEntries {
     /// The entry that answers for a leaf and subleaf, or -1.
     public int find(int function, int index) {
         for (int i = 0; i < count(); i++) {
-            boolean subleaves = (segment.get(ValueLayout.JAVA_INT, entry(i) + FLAGS)
-                            & KvmConstant.KVM_CPUID_FLAG_SIGNIFCANT_INDEX)
-                    != 0;
+            boolean subleaves =
+                    (segment.get(ValueLayout.JAVA_INT, entry(i) + FLAGS) & KvmConstant.KVM_CPUID_FLAG_SIGNIFCANT_INDEX)
+                            != 0;
             if (function(i) == function && (!subleaves || index(i) == index)) {
                 return i;
             }

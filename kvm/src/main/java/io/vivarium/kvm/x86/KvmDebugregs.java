@@ -15,11 +15,11 @@ import java.util.Objects;
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmDebugregs implements VcpuStruct {
     static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            MemoryLayout.sequenceLayout(4, ValueLayout.JAVA_LONG).withName("db"),
-            ValueLayout.JAVA_LONG.withName("dr6"),
-            ValueLayout.JAVA_LONG.withName("dr7"),
-            ValueLayout.JAVA_LONG.withName("flags"),
-            MemoryLayout.sequenceLayout(9, ValueLayout.JAVA_LONG).withName("reserved"))
+                    MemoryLayout.sequenceLayout(4, ValueLayout.JAVA_LONG).withName("db"),
+                    ValueLayout.JAVA_LONG.withName("dr6"),
+                    ValueLayout.JAVA_LONG.withName("dr7"),
+                    ValueLayout.JAVA_LONG.withName("flags"),
+                    MemoryLayout.sequenceLayout(9, ValueLayout.JAVA_LONG).withName("reserved"))
             .withName("kvm_debugregs");
 
     private static final long DB = LAYOUT.byteOffset(PathElement.groupElement("db"));

@@ -13,9 +13,9 @@ import java.lang.foreign.ValueLayout;
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmDtable {
     static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            ValueLayout.JAVA_LONG.withName("base"),
-            ValueLayout.JAVA_SHORT.withName("limit"),
-            MemoryLayout.sequenceLayout(3, ValueLayout.JAVA_SHORT).withName("padding"))
+                    ValueLayout.JAVA_LONG.withName("base"),
+                    ValueLayout.JAVA_SHORT.withName("limit"),
+                    MemoryLayout.sequenceLayout(3, ValueLayout.JAVA_SHORT).withName("padding"))
             .withName("kvm_dtable");
 
     private static final long BASE = LAYOUT.byteOffset(PathElement.groupElement("base"));

@@ -14,17 +14,17 @@ import java.lang.foreign.ValueLayout;
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmFpu implements VcpuStruct {
     static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            MemoryLayout.sequenceLayout(128, ValueLayout.JAVA_BYTE).withName("fpr"),
-            ValueLayout.JAVA_SHORT.withName("fcw"),
-            ValueLayout.JAVA_SHORT.withName("fsw"),
-            ValueLayout.JAVA_BYTE.withName("ftwx"),
-            ValueLayout.JAVA_BYTE.withName("pad1"),
-            ValueLayout.JAVA_SHORT.withName("last_opcode"),
-            ValueLayout.JAVA_LONG.withName("last_ip"),
-            ValueLayout.JAVA_LONG.withName("last_dp"),
-            MemoryLayout.sequenceLayout(256, ValueLayout.JAVA_BYTE).withName("xmm"),
-            ValueLayout.JAVA_INT.withName("mxcsr"),
-            ValueLayout.JAVA_INT.withName("pad2"))
+                    MemoryLayout.sequenceLayout(128, ValueLayout.JAVA_BYTE).withName("fpr"),
+                    ValueLayout.JAVA_SHORT.withName("fcw"),
+                    ValueLayout.JAVA_SHORT.withName("fsw"),
+                    ValueLayout.JAVA_BYTE.withName("ftwx"),
+                    ValueLayout.JAVA_BYTE.withName("pad1"),
+                    ValueLayout.JAVA_SHORT.withName("last_opcode"),
+                    ValueLayout.JAVA_LONG.withName("last_ip"),
+                    ValueLayout.JAVA_LONG.withName("last_dp"),
+                    MemoryLayout.sequenceLayout(256, ValueLayout.JAVA_BYTE).withName("xmm"),
+                    ValueLayout.JAVA_INT.withName("mxcsr"),
+                    ValueLayout.JAVA_INT.withName("pad2"))
             .withName("kvm_fpu");
 
     private static final long FCW = LAYOUT.byteOffset(PathElement.groupElement("fcw"));

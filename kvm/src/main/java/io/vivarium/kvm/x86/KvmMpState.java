@@ -13,9 +13,8 @@ import java.lang.foreign.ValueLayout;
 ///
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmMpState implements VcpuStruct {
-    static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            ValueLayout.JAVA_INT.withName("mp_state"))
-            .withName("kvm_mp_state");
+    static final StructLayout LAYOUT =
+            MemoryLayout.structLayout(ValueLayout.JAVA_INT.withName("mp_state")).withName("kvm_mp_state");
 
     private static final long MP_STATE = LAYOUT.byteOffset(PathElement.groupElement("mp_state"));
 

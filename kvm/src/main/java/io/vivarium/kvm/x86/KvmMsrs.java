@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.internal.KvmRequest;
@@ -92,7 +93,10 @@ public final class KvmMsrs implements VcpuStruct {
     public void completed(long request, int result) {
         if (result != count) {
             throw new IllegalStateException("%s refuses MSR 0x%x = 0x%x"
-                    .formatted(request == KvmRequest.KVM_GET_MSRS ? "KVM_GET_MSRS" : "KVM_SET_MSRS", index(result), data(result)));
+                    .formatted(
+                            request == KvmRequest.KVM_GET_MSRS ? "KVM_GET_MSRS" : "KVM_SET_MSRS",
+                            index(result),
+                            data(result)));
         }
     }
 }

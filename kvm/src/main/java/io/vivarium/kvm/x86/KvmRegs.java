@@ -14,24 +14,24 @@ import java.lang.foreign.ValueLayout;
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmRegs implements VcpuStruct {
     static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            ValueLayout.JAVA_LONG.withName("rax"),
-            ValueLayout.JAVA_LONG.withName("rbx"),
-            ValueLayout.JAVA_LONG.withName("rcx"),
-            ValueLayout.JAVA_LONG.withName("rdx"),
-            ValueLayout.JAVA_LONG.withName("rsi"),
-            ValueLayout.JAVA_LONG.withName("rdi"),
-            ValueLayout.JAVA_LONG.withName("rsp"),
-            ValueLayout.JAVA_LONG.withName("rbp"),
-            ValueLayout.JAVA_LONG.withName("r8"),
-            ValueLayout.JAVA_LONG.withName("r9"),
-            ValueLayout.JAVA_LONG.withName("r10"),
-            ValueLayout.JAVA_LONG.withName("r11"),
-            ValueLayout.JAVA_LONG.withName("r12"),
-            ValueLayout.JAVA_LONG.withName("r13"),
-            ValueLayout.JAVA_LONG.withName("r14"),
-            ValueLayout.JAVA_LONG.withName("r15"),
-            ValueLayout.JAVA_LONG.withName("rip"),
-            ValueLayout.JAVA_LONG.withName("rflags"))
+                    ValueLayout.JAVA_LONG.withName("rax"),
+                    ValueLayout.JAVA_LONG.withName("rbx"),
+                    ValueLayout.JAVA_LONG.withName("rcx"),
+                    ValueLayout.JAVA_LONG.withName("rdx"),
+                    ValueLayout.JAVA_LONG.withName("rsi"),
+                    ValueLayout.JAVA_LONG.withName("rdi"),
+                    ValueLayout.JAVA_LONG.withName("rsp"),
+                    ValueLayout.JAVA_LONG.withName("rbp"),
+                    ValueLayout.JAVA_LONG.withName("r8"),
+                    ValueLayout.JAVA_LONG.withName("r9"),
+                    ValueLayout.JAVA_LONG.withName("r10"),
+                    ValueLayout.JAVA_LONG.withName("r11"),
+                    ValueLayout.JAVA_LONG.withName("r12"),
+                    ValueLayout.JAVA_LONG.withName("r13"),
+                    ValueLayout.JAVA_LONG.withName("r14"),
+                    ValueLayout.JAVA_LONG.withName("r15"),
+                    ValueLayout.JAVA_LONG.withName("rip"),
+                    ValueLayout.JAVA_LONG.withName("rflags"))
             .withName("kvm_regs");
 
     private static final long RAX = LAYOUT.byteOffset(PathElement.groupElement("rax"));

@@ -13,19 +13,19 @@ import java.lang.foreign.ValueLayout;
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmSegment {
     static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            ValueLayout.JAVA_LONG.withName("base"),
-            ValueLayout.JAVA_INT.withName("limit"),
-            ValueLayout.JAVA_SHORT.withName("selector"),
-            ValueLayout.JAVA_BYTE.withName("type"),
-            ValueLayout.JAVA_BYTE.withName("present"),
-            ValueLayout.JAVA_BYTE.withName("dpl"),
-            ValueLayout.JAVA_BYTE.withName("db"),
-            ValueLayout.JAVA_BYTE.withName("s"),
-            ValueLayout.JAVA_BYTE.withName("l"),
-            ValueLayout.JAVA_BYTE.withName("g"),
-            ValueLayout.JAVA_BYTE.withName("avl"),
-            ValueLayout.JAVA_BYTE.withName("unusable"),
-            ValueLayout.JAVA_BYTE.withName("padding"))
+                    ValueLayout.JAVA_LONG.withName("base"),
+                    ValueLayout.JAVA_INT.withName("limit"),
+                    ValueLayout.JAVA_SHORT.withName("selector"),
+                    ValueLayout.JAVA_BYTE.withName("type"),
+                    ValueLayout.JAVA_BYTE.withName("present"),
+                    ValueLayout.JAVA_BYTE.withName("dpl"),
+                    ValueLayout.JAVA_BYTE.withName("db"),
+                    ValueLayout.JAVA_BYTE.withName("s"),
+                    ValueLayout.JAVA_BYTE.withName("l"),
+                    ValueLayout.JAVA_BYTE.withName("g"),
+                    ValueLayout.JAVA_BYTE.withName("avl"),
+                    ValueLayout.JAVA_BYTE.withName("unusable"),
+                    ValueLayout.JAVA_BYTE.withName("padding"))
             .withName("kvm_segment");
 
     private static final long BASE = LAYOUT.byteOffset(PathElement.groupElement("base"));

@@ -13,9 +13,9 @@ import java.lang.foreign.ValueLayout;
 /// A view of memory that is not safe for use by several threads at a time.
 public final class KvmXcr {
     static final StructLayout LAYOUT = MemoryLayout.structLayout(
-            ValueLayout.JAVA_INT.withName("xcr"),
-            ValueLayout.JAVA_INT.withName("reserved"),
-            ValueLayout.JAVA_LONG.withName("value"))
+                    ValueLayout.JAVA_INT.withName("xcr"),
+                    ValueLayout.JAVA_INT.withName("reserved"),
+                    ValueLayout.JAVA_LONG.withName("value"))
             .withName("kvm_xcr");
 
     private static final long XCR = LAYOUT.byteOffset(PathElement.groupElement("xcr"));

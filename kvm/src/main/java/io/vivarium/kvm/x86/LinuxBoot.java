@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.GuestMemory;
@@ -103,12 +104,10 @@ public record LinuxBoot(long entry, long bootParams) {
         tables.fill((byte) 0);
         tables.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, PDPT | OPEN);
         for (int i = 0; i < DIRECTORIES; i++) {
-            tables.set(
-                    ValueLayout.JAVA_LONG_UNALIGNED, PDPT - PML4 + i * 8L, PAGE_DIRECTORY + i * 0x1000L | OPEN);
+            tables.set(ValueLayout.JAVA_LONG_UNALIGNED, PDPT - PML4 + i * 8L, PAGE_DIRECTORY + i * 0x1000L | OPEN);
         }
         for (int i = 0; i < DIRECTORIES * ENTRIES; i++) {
-            tables.set(
-                    ValueLayout.JAVA_LONG_UNALIGNED, PAGE_DIRECTORY - PML4 + i * 8L, (long) i << 21 | OPEN | HUGE);
+            tables.set(ValueLayout.JAVA_LONG_UNALIGNED, PAGE_DIRECTORY - PML4 + i * 8L, (long) i << 21 | OPEN | HUGE);
         }
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.GuestMemory;
@@ -13,8 +14,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
-/// Finds out how a KVM runs guest kernels: a guest at CPL 3 executes `syscall`, and where it arrives tells. `/proc/cpuinfo`
-/// does not.
+/// Finds out how a KVM runs guest kernels: a guest at CPL 3 executes `syscall`, and where it arrives tells.
+/// `/proc/cpuinfo` does not.
 public final class PrivilegeProbe {
     private static final long MEMORY = 0x10000;
     private static final long USER_CODE = 0x1000;
@@ -68,7 +69,8 @@ public final class PrivilegeProbe {
     private static void prepare(GuestMemory memory, Vcpu vcpu, Arena scratch) {
         MemorySegment.copy(
                 SYSCALL, 0, memory.writableSlice(USER_CODE, SYSCALL.length), ValueLayout.JAVA_BYTE, 0, SYSCALL.length);
-        MemorySegment.copy(RING, 0, memory.writableSlice(KERNEL_CODE, RING.length), ValueLayout.JAVA_BYTE, 0, RING.length);
+        MemorySegment.copy(
+                RING, 0, memory.writableSlice(KERNEL_CODE, RING.length), ValueLayout.JAVA_BYTE, 0, RING.length);
         LinuxBoot boot = new LinuxBoot(USER_CODE, LinuxBoot.TABLES_END);
         boot.writeTables(memory);
         boot.enter(vcpu);

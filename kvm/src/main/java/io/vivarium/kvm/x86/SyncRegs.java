@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.internal.KvmConstant;
@@ -53,7 +54,6 @@ public final class SyncRegs {
 
     /// All classes, each with its part; the order in which they are loaded.
     public static List<Integer> classes() {
-        return List.of(
-                KvmConstant.KVM_SYNC_X86_REGS, KvmConstant.KVM_SYNC_X86_SREGS, KvmConstant.KVM_SYNC_X86_EVENTS);
+        return List.of(KvmConstant.KVM_SYNC_X86_REGS, KvmConstant.KVM_SYNC_X86_SREGS, KvmConstant.KVM_SYNC_X86_EVENTS);
     }
 }

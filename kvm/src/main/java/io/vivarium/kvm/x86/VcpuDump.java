@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import io.vivarium.kvm.GuestMemory;
@@ -31,12 +32,38 @@ public final class VcpuDump {
                     r8  %016x r9  %016x r10 %016x r11 %016x
                     r12 %016x r13 %016x r14 %016x r15 %016x
                     cr0 %08x cr2 %016x cr3 %016x cr4 %08x efer %04x
-                    fs  %016x gs  %016x gdt %016x+%04x idt %016x+%04x"""
-                    .formatted(
-                            r.rip(), r.rflags(), s.cs().selector(), s.ss().selector(), s.ss().dpl(), r.rax(), r.rbx(),
-                            r.rcx(), r.rdx(), r.rsi(), r.rdi(), r.rbp(), r.rsp(), r.r8(), r.r9(), r.r10(), r.r11(),
-                            r.r12(), r.r13(), r.r14(), r.r15(), s.cr0(), s.cr2(), s.cr3(), s.cr4(), s.efer(),
-                            s.fs().base(), s.gs().base(), s.gdt().base(), s.gdt().limit(), s.idt().base(),
+                    fs  %016x gs  %016x gdt %016x+%04x idt %016x+%04x""".formatted(
+                            r.rip(),
+                            r.rflags(),
+                            s.cs().selector(),
+                            s.ss().selector(),
+                            s.ss().dpl(),
+                            r.rax(),
+                            r.rbx(),
+                            r.rcx(),
+                            r.rdx(),
+                            r.rsi(),
+                            r.rdi(),
+                            r.rbp(),
+                            r.rsp(),
+                            r.r8(),
+                            r.r9(),
+                            r.r10(),
+                            r.r11(),
+                            r.r12(),
+                            r.r13(),
+                            r.r14(),
+                            r.r15(),
+                            s.cr0(),
+                            s.cr2(),
+                            s.cr3(),
+                            s.cr4(),
+                            s.efer(),
+                            s.fs().base(),
+                            s.gs().base(),
+                            s.gdt().base(),
+                            s.gdt().limit(),
+                            s.idt().base(),
                             s.idt().limit());
         }
     }

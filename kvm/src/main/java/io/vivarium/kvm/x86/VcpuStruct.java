@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.x86;
 
 import java.lang.foreign.MemorySegment;
@@ -7,15 +8,7 @@ import java.lang.foreign.MemorySegment;
 ///
 /// Sealed, because KVM takes on trust that the memory is as long as the request and the counts in it say.
 public sealed interface VcpuStruct
-        permits KvmDebugregs,
-                KvmFpu,
-                KvmMpState,
-                KvmMsrs,
-                KvmRegs,
-                KvmSregs,
-                KvmVcpuEvents,
-                KvmXcrs,
-                KvmXsave {
+        permits KvmDebugregs, KvmFpu, KvmMpState, KvmMsrs, KvmRegs, KvmSregs, KvmVcpuEvents, KvmXcrs, KvmXsave {
     /// The bytes as KVM reads and writes them.
     MemorySegment segment();
 
