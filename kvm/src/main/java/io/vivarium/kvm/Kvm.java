@@ -85,7 +85,7 @@ public final class Kvm implements AutoCloseable {
         }
     }
 
-    private static KvmProbe.Unavailable whyNotOpen(String device, KvmException e) {
+    static KvmProbe.Unavailable whyNotOpen(String device, KvmException e) {
         Errno errno = e.errno();
         if (errno.equals(Errno.ENOENT) || errno.equals(Errno.ENXIO) || errno.equals(Errno.ENODEV)) {
             return new KvmProbe.Missing(device);
