@@ -36,15 +36,24 @@ public final class EventFd implements AutoCloseable {
             MemorySegment counter = scratch.allocate(ValueLayout.JAVA_LONG);
             long result;
             do {
-                result = fd.use(raw -> closing ? 0 : Syscalls.read(raw, counter));
+                result = fd.use(raw -> closing ? 0 : readAndPassOn(raw, counter));
             } while (result == -Errno.EINTR.value());
             KvmException.check("read eventfd", result);
             if (closing) {
-                signal();
                 throw new IllegalStateException("closed: eventfd2");
             }
             return counter.get(ValueLayout.JAVA_LONG, 0);
         }
+    }
+
+    /// A thread that is woken by the closing wakes the next one, before it lets go of the file that they all hold.
+    private long readAndPassOn(int raw, MemorySegment counter) {
+        long result = Syscalls.read(raw, counter);
+        if (closing) {
+            counter.set(ValueLayout.JAVA_LONG, 0, 1);
+            KvmException.check("write eventfd", Syscalls.write(raw, counter));
+        }
+        return result;
     }
 
     FileDescriptor fd() {

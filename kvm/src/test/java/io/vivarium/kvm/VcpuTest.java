@@ -41,6 +41,7 @@ class VcpuTest {
     private Vcpu vcpu;
 
     @BeforeEach
+    @SuppressWarnings("MustBeClosedChecker")
     void open() {
         kvm = Kvm.open();
         arena = Arena.ofConfined();

@@ -12,10 +12,8 @@ import io.vivarium.kvm.x86.CpuidEntries.Register;
 /// @param vcpus number of vCPUs of the machine
 public record CpuTopology(int vcpu, int vcpus) {
     private static final int HTT = 1 << 28;
-    private static final int HYPERVISOR = 1 << 31;
-    private static final int APIC = 1 << 9;
-    private static final int X2APIC = 1 << 21;
-    private static final int TSC_DEADLINE = 1 << 24;
+    private static final int EXTENDED_TOPOLOGY = 0xb;
+    private static final int EXTENDED_TOPOLOGY_V2 = 0x1f;
 
     /// Types of level of leaf 0xb, ECX bits 15 to 8 (Intel SDM 2A, CPUID).
     private static final int LEVEL_SMT = 1 << 8;
@@ -29,15 +27,13 @@ public record CpuTopology(int vcpu, int vcpus) {
         }
     }
 
-    /// Rewrites the entries that speak of places, and takes away the local interrupt controller, which a machine
-    /// without an interrupt controller in the kernel has not.
+    /// Rewrites the entries that speak of places.
     public void applyTo(CpuidEntries cpuid) {
-        int width = 32 - Integer.numberOfLeadingZeros(vcpus - 1);
+        int width = Integer.SIZE - Integer.numberOfLeadingZeros(vcpus - 1);
         for (int i = 0; i < cpuid.count(); i++) {
             switch (cpuid.function(i)) {
                 case 1 -> features(cpuid, i);
                 case 4 -> caches(cpuid, i, true);
-                case 0xb, 0x1f -> levels(cpuid, i, width);
                 case 0x8000_0008 -> cpuid.set(i, Register.ECX, width << 12 | vcpus - 1);
                 case 0x8000_001d -> caches(cpuid, i, false);
                 case 0x8000_001e -> {
@@ -48,14 +44,14 @@ public record CpuTopology(int vcpu, int vcpus) {
                 default -> {}
             }
         }
+        levels(cpuid, width);
     }
 
     /// Leaf 1: EBX has the APIC id in bits 31 to 24 and the number of ids of the package in bits 23 to 16.
     private void features(CpuidEntries cpuid, int i) {
         int ebx = cpuid.get(i, Register.EBX) & 0xffff;
         cpuid.set(i, Register.EBX, ebx | (vcpus & 0xff) << 16 | vcpu << 24);
-        cpuid.set(i, Register.ECX, (cpuid.get(i, Register.ECX) & ~(X2APIC | TSC_DEADLINE)) | HYPERVISOR);
-        int edx = cpuid.get(i, Register.EDX) & ~(APIC | HTT);
+        int edx = cpuid.get(i, Register.EDX) & ~HTT;
         cpuid.set(i, Register.EDX, vcpus > 1 ? edx | HTT : edx);
     }
 
@@ -72,12 +68,16 @@ public record CpuTopology(int vcpu, int vcpus) {
         cpuid.set(i, Register.EAX, eax | (sharers & 0xfff) << 14 | cores << 26);
     }
 
-    /// Leaves 0xb and 0x1f: EAX has the width of the ids below the next level, EBX the threads of this one, EDX the id.
-    private void levels(CpuidEntries cpuid, int i, int width) {
-        int level = cpuid.index(i);
-        cpuid.set(i, Register.EAX, level == 1 ? width : 0);
-        cpuid.set(i, Register.EBX, level == 0 ? 1 : level == 1 ? vcpus : 0);
-        cpuid.set(i, Register.ECX, level | (level == 0 ? LEVEL_SMT : level == 1 ? LEVEL_CORE : 0));
-        cpuid.set(i, Register.EDX, vcpu);
+    /// Leaf 0xb: EAX has the width of the ids below the next level, EBX the threads of this one, EDX the id. KVM leaves
+    /// it empty; without leaf 0x1f, which adds levels that are not here, the guest looks at 0xb.
+    private void levels(CpuidEntries cpuid, int width) {
+        if (cpuid.answer(0, 0, Register.EAX) < EXTENDED_TOPOLOGY) {
+            return;
+        }
+        cpuid.remove(EXTENDED_TOPOLOGY);
+        cpuid.remove(EXTENDED_TOPOLOGY_V2);
+        cpuid.addSubleaf(EXTENDED_TOPOLOGY, 0, 0, 1, LEVEL_SMT, vcpu);
+        cpuid.addSubleaf(EXTENDED_TOPOLOGY, 1, width, vcpus, LEVEL_CORE | 1, vcpu);
+        cpuid.addSubleaf(EXTENDED_TOPOLOGY, 2, 0, 0, 2, vcpu);
     }
 }

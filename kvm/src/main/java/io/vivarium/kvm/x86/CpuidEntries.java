@@ -103,6 +103,36 @@ public final class CpuidEntries {
         segment.set(ValueLayout.JAVA_INT, entry(i) + register.offset, value);
     }
 
+    /// Takes away all entries of a leaf.
+    void remove(int function) {
+        int kept = 0;
+        int count = count();
+        for (int i = 0; i < count; i++) {
+            if (function(i) != function) {
+                MemorySegment.copy(segment, entry(i), segment, entry(kept), ENTRY.byteSize());
+                kept++;
+            }
+        }
+        segment.set(ValueLayout.JAVA_INT, 0, kept);
+    }
+
+    /// Adds an entry for one subleaf of a leaf.
+    void addSubleaf(int function, int index, int eax, int ebx, int ecx, int edx) {
+        int i = count();
+        if (i == MAXIMUM) {
+            throw new IllegalStateException("KVM takes " + MAXIMUM + " cpuid entries and no more");
+        }
+        segment.set(ValueLayout.JAVA_INT, 0, i + 1);
+        MemorySegment entry = segment.asSlice(entry(i), ENTRY).fill((byte) 0);
+        entry.set(ValueLayout.JAVA_INT, 0, function);
+        entry.set(ValueLayout.JAVA_INT, INDEX, index);
+        entry.set(ValueLayout.JAVA_INT, FLAGS, KvmConstant.KVM_CPUID_FLAG_SIGNIFCANT_INDEX);
+        set(i, Register.EAX, eax);
+        set(i, Register.EBX, ebx);
+        set(i, Register.ECX, ecx);
+        set(i, Register.EDX, edx);
+    }
+
     /// The entry that answers for a leaf and subleaf, or -1.
     public int find(int function, int index) {
         for (int i = 0; i < count(); i++) {

@@ -126,7 +126,7 @@ public record LinuxBoot(long entry, long bootParams) {
             sregs.idt().limit(0);
             sregs.cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
             sregs.cr3(PML4);
-            boolean xsave = PowerOn.xcr0(vcpu.supportedCpuid()) != 0;
+            boolean xsave = PowerOn.hasXsave(vcpu.supportedCpuid());
             sregs.cr4(CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (xsave ? CR4_OSXSAVE : 0));
             sregs.efer(EFER_LME | EFER_LMA | EFER_NXE);
             vcpu.write(sregs);
