@@ -7,7 +7,6 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module io.vivarium.kvm {
     requires static transitive org.jspecify;
-    requires jdk.jfr;
 
     exports io.vivarium.kvm;
     exports io.vivarium.kvm.x86;

@@ -2,7 +2,6 @@
 package io.vivarium.kvm;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 
 /// Which device answers at which address, in one address space: ports or MMIO.
@@ -24,8 +23,7 @@ final class Bus<D> {
 
     /// @throws IllegalArgumentException if two windows overlap
     Bus(List<Window<D>> windows) {
-        List<Window<D>> sorted = new ArrayList<>(windows);
-        sorted.sort(Comparator.comparingLong(Window::first));
+        List<Window<D>> sorted = ascending(windows);
         for (int i = 1; i < sorted.size(); i++) {
             if (sorted.get(i - 1).end() > sorted.get(i).first()) {
                 throw new IllegalArgumentException(
@@ -33,8 +31,24 @@ final class Bus<D> {
             }
         }
         this.windows = List.copyOf(sorted);
-        this.starts = sorted.stream().mapToLong(Window::first).toArray();
-        this.ends = sorted.stream().mapToLong(Window::end).toArray();
+        this.starts = new long[sorted.size()];
+        this.ends = new long[sorted.size()];
+        for (int i = 0; i < starts.length; i++) {
+            starts[i] = sorted.get(i).first();
+            ends[i] = sorted.get(i).end();
+        }
+    }
+
+    private static <D> List<Window<D>> ascending(List<Window<D>> windows) {
+        List<Window<D>> sorted = new ArrayList<>(windows.size());
+        for (Window<D> window : windows) {
+            int at = 0;
+            while (at < sorted.size() && sorted.get(at).first() <= window.first()) {
+                at++;
+            }
+            sorted.add(at, window);
+        }
+        return sorted;
     }
 
     /// The window that an access lies wholly inside, or -1.

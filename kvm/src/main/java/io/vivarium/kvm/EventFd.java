@@ -23,7 +23,7 @@ public final class EventFd implements AutoCloseable {
     public void signal() {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment one = scratch.allocateFrom(ValueLayout.JAVA_LONG, 1);
-            fd.use(raw -> KvmException.check("write eventfd", Syscalls.write(raw, one)));
+            KvmException.check("write eventfd", fd.write(one));
         }
     }
 
@@ -36,7 +36,7 @@ public final class EventFd implements AutoCloseable {
             MemorySegment counter = scratch.allocate(ValueLayout.JAVA_LONG);
             long result;
             do {
-                result = fd.use(raw -> closing ? 0 : readAndPassOn(raw, counter));
+                result = readAndPassOn(counter);
             } while (result == -Errno.EINTR.value());
             KvmException.check("read eventfd", result);
             if (closing) {
@@ -47,13 +47,21 @@ public final class EventFd implements AutoCloseable {
     }
 
     /// A thread that is woken by the closing wakes the next one, before it lets go of the file that they all hold.
-    private long readAndPassOn(int raw, MemorySegment counter) {
-        long result = Syscalls.read(raw, counter);
-        if (closing) {
-            counter.set(ValueLayout.JAVA_LONG, 0, 1);
-            KvmException.check("write eventfd", Syscalls.write(raw, counter));
+    private long readAndPassOn(MemorySegment counter) {
+        int held = fd.hold();
+        try {
+            if (closing) {
+                return 0;
+            }
+            long result = Syscalls.read(held, counter);
+            if (closing) {
+                counter.set(ValueLayout.JAVA_LONG, 0, 1);
+                KvmException.check("write eventfd", Syscalls.write(held, counter));
+            }
+            return result;
+        } finally {
+            fd.letGo();
         }
-        return result;
     }
 
     FileDescriptor fd() {

@@ -9,7 +9,7 @@ public final class GuestAddressException extends RuntimeException {
     private final long length;
 
     GuestAddressException(long address, long length, String reason) {
-        super("guest-physical 0x%x, %s bytes: %s".formatted(address, Long.toUnsignedString(length), reason));
+        super("guest-physical 0x%x, %d bytes: %s".formatted(address, length, reason));
         this.address = address;
         this.length = length;
     }

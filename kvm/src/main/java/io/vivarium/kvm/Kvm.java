@@ -45,8 +45,7 @@ public final class Kvm implements AutoCloseable {
         }
         this.vcpuMmapSize = request("KVM_GET_VCPU_MMAP_SIZE", KvmRequest.KVM_GET_VCPU_MMAP_SIZE, 0);
         CpuidEntries entries = new CpuidEntries(Arena.ofAuto());
-        fd.use(raw -> KvmException.check(
-                "KVM_GET_SUPPORTED_CPUID", Syscalls.ioctl(raw, KvmRequest.KVM_GET_SUPPORTED_CPUID, entries.segment())));
+        KvmException.check("KVM_GET_SUPPORTED_CPUID", fd.ioctl(KvmRequest.KVM_GET_SUPPORTED_CPUID, entries.segment()));
         this.supportedCpuid = entries;
     }
 
@@ -72,12 +71,13 @@ public final class Kvm implements AutoCloseable {
     }
 
     private static FileDescriptor openDevice(String device) {
-        String system = System.getProperty("os.name") + " on " + System.getProperty("os.arch");
-        if (!system.equals("Linux on amd64")) {
-            throw new KvmUnavailableException(new KvmProbe.WrongArchitecture(system));
+        String system = System.getProperty("os.name");
+        String architecture = System.getProperty("os.arch");
+        if (!system.equals("Linux") || !architecture.equals("amd64")) {
+            throw new KvmUnavailableException(new KvmProbe.WrongArchitecture(system + " on " + architecture));
         }
         try {
-            return new FileDescriptor("open " + device, Syscalls.open(device, Syscalls.O_RDWR));
+            return new FileDescriptor("open", device, Syscalls.open(device, Syscalls.O_RDWR));
         } catch (IllegalCallerException e) {
             throw new KvmUnavailableException(new KvmProbe.NativeAccessDenied(String.valueOf(e.getMessage())));
         } catch (KvmException e) {
@@ -97,15 +97,15 @@ public final class Kvm implements AutoCloseable {
     }
 
     private int request(String call, long request, long argument) {
-        return (int) fd.use(raw -> KvmException.check(call, Syscalls.ioctl(raw, request, argument)));
+        return (int) KvmException.check(call, fd.ioctl(request, argument));
     }
 
     /// Asks for a capability.
     ///
     /// @return 0 when it is not there; 1 or, for some, a number that says more
     public int check(Capability capability) {
-        return request(
-                "KVM_CHECK_EXTENSION " + capability.symbol(), KvmRequest.KVM_CHECK_EXTENSION, capability.number());
+        return (int) KvmException.check(
+                "KVM_CHECK_EXTENSION", capability, fd.ioctl(KvmRequest.KVM_CHECK_EXTENSION, capability.number()));
     }
 
     /// How this KVM runs guest kernels, found out by running one at the first call.
@@ -135,15 +135,14 @@ public final class Kvm implements AutoCloseable {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment size = scratch.allocate(ValueLayout.JAVA_INT);
             // With no room it fails with E2BIG and says how many there are (Documentation/virt/kvm/api.rst, 4.3).
-            long result = fd.use(raw -> Syscalls.ioctl(raw, KvmRequest.KVM_GET_MSR_INDEX_LIST, size));
+            long result = fd.ioctl(KvmRequest.KVM_GET_MSR_INDEX_LIST, size);
             if (result != -Errno.E2BIG.value()) {
                 KvmException.check("KVM_GET_MSR_INDEX_LIST", result);
             }
             int count = size.get(ValueLayout.JAVA_INT, 0);
             MemorySegment list = scratch.allocate(ValueLayout.JAVA_INT, count + 1L);
             list.set(ValueLayout.JAVA_INT, 0, count);
-            fd.use(raw -> KvmException.check(
-                    "KVM_GET_MSR_INDEX_LIST", Syscalls.ioctl(raw, KvmRequest.KVM_GET_MSR_INDEX_LIST, list)));
+            KvmException.check("KVM_GET_MSR_INDEX_LIST", fd.ioctl(KvmRequest.KVM_GET_MSR_INDEX_LIST, list));
             return list.asSlice(4, count * 4L).toArray(ValueLayout.JAVA_INT);
         }
     }
@@ -157,7 +156,7 @@ public final class Kvm implements AutoCloseable {
         int result;
         do {
             // A signal may interrupt it, without a trace left.
-            result = (int) fd.use(raw -> Syscalls.ioctl(raw, KvmRequest.KVM_CREATE_VM, 0));
+            result = fd.ioctl(KvmRequest.KVM_CREATE_VM, 0);
         } while (result == -Errno.EINTR.value());
         return new Vm(this, new FileDescriptor("KVM_CREATE_VM", result));
     }

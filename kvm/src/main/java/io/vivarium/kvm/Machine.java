@@ -33,7 +33,7 @@ public final class Machine implements AutoCloseable {
     private final List<Vcpu> vcpus;
     private final List<Mailbox> mailboxes;
     private final List<VcpuLoop> loops;
-    private final Supplier<List<String>> consoleLines;
+    private final @Nullable Supplier<List<String>> consoleLines;
     private final AtomicReference<@Nullable VcpuStop> ending = new AtomicReference<>();
     private final ReentrantLock closing = new ReentrantLock();
     private volatile boolean closed;
@@ -63,8 +63,14 @@ public final class Machine implements AutoCloseable {
                 loops.add(new VcpuLoop(this, vcpu, mailbox, ports, mmio));
             }
         } catch (RuntimeException e) {
-            vcpus.forEach(Vcpu::close);
+            closeVcpus();
             throw e;
+        }
+    }
+
+    private void closeVcpus() {
+        for (Vcpu vcpu : vcpus) {
+            vcpu.close();
         }
     }
 
@@ -111,7 +117,8 @@ public final class Machine implements AutoCloseable {
     /// Enters a vCPU on the calling platform thread and serves its exits there until it stops.
     ///
     /// @param index from 0
-    /// @throws IllegalStateException if the machine is closed, another thread runs this vCPU, or this thread is virtual
+    /// @throws IllegalStateException if the machine is closed, another thread runs this vCPU, or this thread is
+    /// virtual
     public VcpuStop run(int index) {
         return loops.get(index).run();
     }
@@ -208,7 +215,7 @@ public final class Machine implements AutoCloseable {
                 reason,
                 orWhyNot(() -> VcpuDump.registers(vcpu)),
                 orWhyNot(() -> VcpuDump.instruction(vcpu, memory)),
-                consoleLines.get(),
+                consoleLines == null ? List.of() : consoleLines.get(),
                 cause);
     }
 
@@ -224,7 +231,8 @@ public final class Machine implements AutoCloseable {
     ///
     /// A device that a vCPU is in has to return first.
     ///
-    /// @throws IllegalStateException if the calling thread is in a vCPU, that is, in a device: it would wait for itself
+    /// @throws IllegalStateException if the calling thread is in a vCPU, that is, in a device: it would wait for
+    /// itself
     @Override
     public void close() {
         for (Vcpu vcpu : vcpus) {
@@ -238,9 +246,11 @@ public final class Machine implements AutoCloseable {
                 return;
             }
             stop();
-            vcpus.forEach(vcpu -> vcpu.section().close());
+            for (Vcpu vcpu : vcpus) {
+                vcpu.section().close();
+            }
             closed = true;
-            vcpus.forEach(Vcpu::close);
+            closeVcpus();
             vm.close();
             arena.close();
         } finally {
@@ -255,7 +265,7 @@ public final class Machine implements AutoCloseable {
         private final List<Bus.Window<PortDevice>> ports = new ArrayList<>();
         private final List<Bus.Window<MmioDevice>> mmio = new ArrayList<>();
         private int vcpus = 1;
-        private Supplier<List<String>> consoleLines = List::of;
+        private @Nullable Supplier<List<String>> consoleLines;
 
         private Builder(Kvm kvm) {
             this.kvm = kvm;
@@ -313,8 +323,8 @@ public final class Machine implements AutoCloseable {
         ///
         /// @throws KvmException if the host refuses
         /// @throws IllegalArgumentException if parts of it overlap, or it has no memory
-        /// @throws UnsupportedOperationException if KVM lacks something that a region needs The machine closes the
-        /// arena.
+        /// @throws UnsupportedOperationException if KVM lacks something that a region needs The machine closes
+        /// the arena.
         @SuppressWarnings("MustBeClosedChecker")
         public Machine build() {
             Arena arena = Arena.ofShared();

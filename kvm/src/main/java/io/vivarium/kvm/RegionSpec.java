@@ -32,7 +32,8 @@ public sealed interface RegionSpec {
     ///
     /// @param guestPhysicalAddress where it starts; a multiple of 4096
     /// @param length bytes; a multiple of 4096
-    /// @param file where the content comes from; it must reach as far as `offset + length`, rounded up to whole pages
+    /// @param file where the content comes from; it must reach as far as `offset + length`, rounded up to whole
+    /// pages
     /// @param offset first byte in the file; a multiple of 4096
     static RegionSpec copyOnWrite(long guestPhysicalAddress, long length, MemoryFile file, long offset) {
         return new CopyOnWrite(guestPhysicalAddress, length, file, offset);

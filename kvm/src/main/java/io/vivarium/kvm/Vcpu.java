@@ -57,11 +57,8 @@ public final class Vcpu {
         this.index = index;
         int size = vm.vcpuMmapSize();
         int protection = Syscalls.PROT_READ | Syscalls.PROT_WRITE;
-        MemorySegment mapping = Mapping.of(
-                arena,
-                "mmap vCPU " + index,
-                size,
-                fd.use(raw -> Syscalls.mmap(0, size, protection, Syscalls.MAP_SHARED, raw, 0)));
+        long mapped = KvmException.check("mmap vCPU", fd.mmap(size, protection, Syscalls.MAP_SHARED, 0));
+        MemorySegment mapping = Mapping.of(arena, mapped, size);
         this.run = new KvmRun(mapping);
         this.syncRegs = new SyncRegs(run.syncRegs());
         this.syncable = vm.check(Capability.SYNC_REGS);
@@ -91,7 +88,7 @@ public final class Vcpu {
     public void read(VcpuStruct state) {
         requireAccess(state);
         loadDirty();
-        int result = request("get " + name(state), state.getRequest(), state.segment());
+        int result = request("get", state, state.getRequest());
         state.completed(state.getRequest(), result);
     }
 
@@ -102,7 +99,7 @@ public final class Vcpu {
         requireAccess(state);
         loadDirty();
         written = true;
-        int result = request("set " + name(state), state.setRequest(), state.segment());
+        int result = request("set", state, state.setRequest());
         state.completed(state.setRequest(), result);
     }
 
@@ -128,7 +125,7 @@ public final class Vcpu {
         for (int syncClass : SyncRegs.classes()) {
             if ((dirty & syncClass) != 0) {
                 VcpuStruct part = syncRegs.part(syncClass);
-                request("set " + name(part), part.setRequest(), part.segment());
+                request("set", part, part.setRequest());
                 dirty &= ~syncClass;
             }
         }
@@ -175,13 +172,16 @@ public final class Vcpu {
         }
     }
 
-    private static String name(VcpuStruct state) {
-        return state.getClass().getSimpleName();
+    private int request(String verb, VcpuStruct state, long request) {
+        int result = fd.ioctl(request, state.segment());
+        if (result < 0) {
+            throw new KvmException(verb + " " + state.getClass().getSimpleName(), new Errno(-result));
+        }
+        return result;
     }
 
     private int request(String call, long request, MemorySegment argument) {
-        return (int)
-                fd.use(raw -> KvmException.check(call + " of vCPU " + index, Syscalls.ioctl(raw, request, argument)));
+        return (int) KvmException.check(call, fd.ioctl(request, argument));
     }
 
     /// Delivers an external interrupt at the next entry (`KVM_INTERRUPT`).

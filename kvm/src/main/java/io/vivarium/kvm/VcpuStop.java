@@ -8,7 +8,8 @@ public sealed interface VcpuStop {
     /// The guest waits for an interrupt (`hlt`), and none is pending; or a device [asked][Machine#halt] for it. The
     /// next run continues after the halt.
     ///
-    /// @param interruptible false if the guest waits with interrupts switched off, which is how kernels stop for good
+    /// @param interruptible false if the guest waits with interrupts switched off, which is how kernels stop for
+    /// good
     record Halted(boolean interruptible) implements VcpuStop {}
 
     /// Somebody [kicked][Machine#kick] it. The next run continues.

@@ -3,7 +3,6 @@ package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.KvmConstant;
 import io.vivarium.kvm.internal.KvmRequest;
-import io.vivarium.kvm.internal.Syscalls;
 import io.vivarium.kvm.x86.CpuidEntries;
 import io.vivarium.kvm.x86.KvmClock;
 import java.lang.foreign.Arena;
@@ -71,9 +70,8 @@ public final class Vm {
     ///
     /// @return 0 when it is not there; 1 or, for some, a number that says more
     public int check(Capability capability) {
-        return (int) fd.use(raw -> KvmException.check(
-                "KVM_CHECK_EXTENSION " + capability.symbol(),
-                Syscalls.ioctl(raw, KvmRequest.KVM_CHECK_EXTENSION, capability.number())));
+        return (int) KvmException.check(
+                "KVM_CHECK_EXTENSION", capability, fd.ioctl(KvmRequest.KVM_CHECK_EXTENSION, capability.number()));
     }
 
     /// Puts a region of memory into a slot (`KVM_SET_USER_MEMORY_REGION`). KVM keeps its address: the region is
@@ -90,9 +88,10 @@ public final class Vm {
             argument.set(ValueLayout.JAVA_LONG, GUEST_PHYS_ADDR, region.guestPhysicalAddress());
             argument.set(ValueLayout.JAVA_LONG, MEMORY_SIZE, region.length());
             argument.set(ValueLayout.JAVA_LONG, USERSPACE_ADDR, region.memory().address());
-            fd.use(raw -> KvmException.check(
-                    "KVM_SET_USER_MEMORY_REGION " + region.spec(),
-                    Syscalls.ioctl(raw, KvmRequest.KVM_SET_USER_MEMORY_REGION, argument)));
+            KvmException.check(
+                    "KVM_SET_USER_MEMORY_REGION",
+                    region.spec(),
+                    fd.ioctl(KvmRequest.KVM_SET_USER_MEMORY_REGION, argument));
         }
     }
 
@@ -100,8 +99,7 @@ public final class Vm {
     ///
     /// @param arena unmaps its `struct kvm_run`
     Vcpu createVcpu(Arena arena, int index) {
-        FileDescriptor vcpu = new FileDescriptor("KVM_CREATE_VCPU " + index, (int)
-                fd.use(raw -> Syscalls.ioctl(raw, KvmRequest.KVM_CREATE_VCPU, index)));
+        FileDescriptor vcpu = new FileDescriptor("KVM_CREATE_VCPU", fd.ioctl(KvmRequest.KVM_CREATE_VCPU, index));
         try {
             return new Vcpu(this, vcpu, arena, index);
         } catch (RuntimeException e) {
@@ -132,24 +130,18 @@ public final class Vm {
             argument.set(ValueLayout.JAVA_LONG, EVENT_ADDR, address);
             argument.set(ValueLayout.JAVA_INT, EVENT_LEN, length);
             argument.set(ValueLayout.JAVA_INT, EVENT_FLAGS, flags);
-            event.fd().use(eventFd -> {
-                argument.set(ValueLayout.JAVA_INT, EVENT_FD, eventFd);
-                return fd.use(raw ->
-                        KvmException.check("KVM_IOEVENTFD", Syscalls.ioctl(raw, KvmRequest.KVM_IOEVENTFD, argument)));
-            });
+            KvmException.check("KVM_IOEVENTFD", fd.ioctl(KvmRequest.KVM_IOEVENTFD, argument, EVENT_FD, event.fd()));
         }
     }
 
     /// Reads the paravirtual clock (`KVM_GET_CLOCK`).
     public void read(KvmClock clock) {
-        fd.use(raw ->
-                KvmException.check("KVM_GET_CLOCK", Syscalls.ioctl(raw, KvmRequest.KVM_GET_CLOCK, clock.segment())));
+        KvmException.check("KVM_GET_CLOCK", fd.ioctl(KvmRequest.KVM_GET_CLOCK, clock.segment()));
     }
 
     /// Sets the paravirtual clock (`KVM_SET_CLOCK`).
     public void write(KvmClock clock) {
-        fd.use(raw ->
-                KvmException.check("KVM_SET_CLOCK", Syscalls.ioctl(raw, KvmRequest.KVM_SET_CLOCK, clock.segment())));
+        KvmException.check("KVM_SET_CLOCK", fd.ioctl(KvmRequest.KVM_SET_CLOCK, clock.segment()));
     }
 
     /// Closes the VM once its vCPUs are closed too.

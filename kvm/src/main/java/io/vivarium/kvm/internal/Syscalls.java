@@ -54,8 +54,8 @@ public final class Syscalls {
     /// ```
     ///
     /// glibc passes six `long` registers on whatever the call needs (syscall(2)), so that surplus arguments are
-    /// harmless, and returns -1 with `errno` set on error. Safe because the methods below are its only callers and each
-    /// states why its pointers are valid.
+    /// harmless, and returns -1 with `errno` set on error. Safe because the methods below are its only callers
+    /// and each states why its pointers are valid.
     @SuppressWarnings("restricted")
     private static MethodHandle link() {
         Linker linker = Linker.nativeLinker();
@@ -146,7 +146,8 @@ public final class Syscalls {
     /// ```
     ///
     /// The segment must be at least as long as the structure that the request number names (`_IOC_SIZE`,
-    /// `asm-generic/ioctl.h`); a structure with a tail states the tail's length itself, and its owner has checked that.
+    /// `asm-generic/ioctl.h`); a structure with a tail states the tail's length itself, and its owner has checked
+    /// that.
     public static int ioctl(int fd, long request, MemorySegment argument) {
         long size = request >>> IOC_SIZESHIFT & IOC_SIZEMASK;
         if (argument.byteSize() < size) {
@@ -191,7 +192,8 @@ public final class Syscalls {
     /// int memfd_create(const char *name, unsigned int flags);
     /// ```
     ///
-    /// The name lives in scratch memory for the call; the kernel copies it. Always `MFD_CLOEXEC | MFD_ALLOW_SEALING`.
+    /// The name lives in scratch memory for the call; the kernel copies it. Always `MFD_CLOEXEC |
+    /// MFD_ALLOW_SEALING`.
     public static int memfdCreate(String name) {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment text = scratch.allocateFrom(name);
@@ -226,9 +228,9 @@ public final class Syscalls {
     /// int ioctl(int vcpu, KVM_RUN, 0);
     /// ```
     ///
-    /// Blocks for as long as the guest likes, which is why it takes `errno` from a place of the caller and allocates
-    /// nothing. KVM writes only to the `struct kvm_run` that the vCPU maps and to guest memory, both of which stay
-    /// mapped until the calling thread has left the vCPU.
+    /// Blocks for as long as the guest likes, which is why it takes `errno` from a place of the caller and
+    /// allocates nothing. KVM writes only to the `struct kvm_run` that the vCPU maps and to guest memory, both of
+    /// which stay mapped until the calling thread has left the vCPU.
     public static int kvmRun(MemorySegment capture, int vcpu) {
         return (int) call(capture, NR_IOCTL, vcpu, KvmRequest.KVM_RUN, 0, 0, 0, 0);
     }

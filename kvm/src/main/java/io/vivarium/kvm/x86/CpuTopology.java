@@ -56,8 +56,8 @@ public record CpuTopology(int vcpu, int vcpus) {
     }
 
     /// Leaf 4 (Intel) and 0x8000001d (AMD): EAX bits 25 to 14 count the threads that share a cache, less one; Intel's
-    /// bits 31 to 26 count the cores of the package, less one. Level 3 (bits 7 to 5) is shared by all, the others by
-    /// none.
+    /// bits 31 to 26 count the cores of the package, less one. Level 3 (bits 7 to 5) is shared by all, the others
+    /// by none.
     private void caches(CpuidEntries cpuid, int i, boolean intel) {
         int eax = cpuid.get(i, Register.EAX) & 0x3fff;
         if ((eax & 0x1f) == 0) {
