@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import org.jspecify.annotations.NullMarked;
 
 /// Linux and KVM from Java: system calls, guest memory, VM, vCPU, and the machine they make.
@@ -9,4 +10,5 @@ module io.vivarium.kvm {
     requires jdk.jfr;
 
     exports io.vivarium.kvm;
+    exports io.vivarium.kvm.x86;
 }

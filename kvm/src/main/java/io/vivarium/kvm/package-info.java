@@ -1,5 +1,2 @@
-/// KVM machines: guest memory, vCPUs, the bus that devices sit on, and the loop that runs them.
-@NullMarked
+/// KVM virtual machines: memory, vCPUs and the machine they make.
 package io.vivarium.kvm;
-
-import org.jspecify.annotations.NullMarked;

@@ -1,5 +1,2 @@
-/// The system calls of Linux.
-@NullMarked
+/// System calls, the only native code that Vivarium enters.
 package io.vivarium.kvm.internal;
-
-import org.jspecify.annotations.NullMarked;
