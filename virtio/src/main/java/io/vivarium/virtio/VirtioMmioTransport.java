@@ -308,7 +308,7 @@ public final class VirtioMmioTransport implements MmioDevice {
                 || !precedesAll(value)) {
             refuse(Refusal.STATUS_ORDER);
         } else {
-            advance(value, added);
+            advance(added);
         }
     }
 
@@ -334,13 +334,13 @@ public final class VirtioMmioTransport implements MmioDevice {
         return true;
     }
 
-    private void advance(int value, int added) {
+    private void advance(int added) {
         if ((added & FEATURES_OK) != 0 && !featuresAcceptable()) {
-            status |= value & (ACKNOWLEDGE | DRIVER);
+            status |= added & (ACKNOWLEDGE | DRIVER);
             refuse(Refusal.FEATURES);
             return;
         }
-        status = value;
+        status |= added;
         if ((added & DRIVER_OK) != 0) {
             device.activate(link);
             for (int i = 0; i < queues.length; i++) {

@@ -34,7 +34,10 @@ final class HostileGuest {
     /// u8 columns, u8 rows
     static final int HOST_RESIZE = 8;
 
-    static final int STEPS = 9;
+    /// u8 as `INITIALIZE`, and then through the whole handshake, after which both ports are open
+    static final int COME_UP = 9;
+
+    static final int STEPS = 10;
 
     /// Each queue has its three areas in a page of its own, from here.
     static final int QUEUES = 0x1000;
@@ -109,7 +112,8 @@ final class HostileGuest {
                 listener.room = u16(operands);
                 port.resume();
             }
-            case ADD_BUFFER -> addBuffer(operands);
+            case ADD_BUFFER -> addBuffer(u8(operands) % 6, u8(operands), u16(operands), u16(operands));
+            case COME_UP -> comeUp(u8(operands));
             case HOST_RESIZE -> console.resize(u8(operands) + 1, u8(operands) + 1);
             default -> throw new AssertionError(step);
         }
@@ -120,7 +124,7 @@ final class HostileGuest {
             case WRITE_REGISTER -> 11;
             case READ_REGISTER, HOST_RESUME -> 3;
             case POKE -> 10;
-            case INITIALIZE, NOTIFY -> 1;
+            case INITIALIZE, COME_UP, NOTIFY -> 1;
             case HOST_WRITE, HOST_RESIZE -> 2;
             case ADD_BUFFER -> 6;
             default -> throw new AssertionError(step);
@@ -157,11 +161,30 @@ final class HostileGuest {
         driver.driverOk();
     }
 
-    private void addBuffer(ByteBuffer operands) {
-        long queue = QUEUES + 0x1000L * (u8(operands) % 6);
-        int flags = u8(operands);
-        int address = u16(operands);
-        int length = u16(operands);
+    private void comeUp(int features) {
+        initialize(features | 3);
+        for (int i = 0; i < QUEUE_SIZE; i++) {
+            addBuffer(ConsoleDriver.CONTROL_RX, DriverQueue.F_WRITE, 0xf000 + 64 * i, 64);
+        }
+        driver.kick(ConsoleDriver.CONTROL_RX);
+        int[][] messages = {
+            {0, ConsoleDriver.DEVICE_READY},
+            {0, ConsoleDriver.PORT_READY},
+            {1, ConsoleDriver.PORT_READY},
+            {0, ConsoleDriver.PORT_OPEN},
+            {1, ConsoleDriver.PORT_OPEN}
+        };
+        for (int[] message : messages) {
+            byte[] bytes = ConsoleDriver.control(message[0], message[1], 1);
+            MemorySegment.copy(bytes, 0, ram, ValueLayout.JAVA_BYTE, 0xe000, bytes.length);
+            addBuffer(ConsoleDriver.CONTROL_TX, 0, 0xe000, bytes.length);
+            driver.kick(ConsoleDriver.CONTROL_TX);
+        }
+        assertThat(console.ports()).allMatch(ConsolePort::isGuestOpen);
+    }
+
+    private void addBuffer(int index, int flags, int address, int length) {
+        long queue = QUEUES + 0x1000L * index;
         int idx = Short.toUnsignedInt(ram.get(ValueLayout.JAVA_SHORT, queue + DRIVER_AREA + 2));
         int slot = idx % QUEUE_SIZE;
         ram.set(ValueLayout.JAVA_LONG, queue + 16L * slot, address);

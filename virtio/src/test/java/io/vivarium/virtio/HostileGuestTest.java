@@ -39,7 +39,7 @@ final class HostileGuestTest {
 
     private static byte[] plausible(RandomGenerator random) {
         ByteArrayOutputStream program = new ByteArrayOutputStream();
-        step(program, HostileGuest.INITIALIZE, 1, random.nextInt(256));
+        step(program, random.nextBoolean() ? HostileGuest.COME_UP : HostileGuest.INITIALIZE, 1, random.nextInt(256));
         for (int i = random.nextInt(100); i > 0; i--) {
             switch (random.nextInt(12)) {
                 case 0 -> step(program, HostileGuest.POKE, 2, random.nextInt(0x10000), 8, random.nextLong());

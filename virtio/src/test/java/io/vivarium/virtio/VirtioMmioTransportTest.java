@@ -294,6 +294,9 @@ final class VirtioMmioTransportTest {
         assertThat(device.calls).hasSize(4);
         failDevice(VirtioFault.Kind.CHAIN_LENGTH);
         assertFault(VirtioFault.Kind.HEAD_INDEX); // the first says why
+        // A driver that writes the status that it remembers does not clear what the device has set.
+        driver.driverOk();
+        assertThat(driver.read(STATUS)).isEqualTo(NEEDS_RESET | ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 
         device.thrownWhenNotified = null;
         start();
