@@ -6,7 +6,7 @@ import org.jspecify.annotations.NullMarked;
 /// Needs native access: `--enable-native-access=io.vivarium.kvm`.
 @NullMarked
 module io.vivarium.kvm {
-    requires static org.jspecify;
+    requires static transitive org.jspecify;
     requires jdk.jfr;
 
     exports io.vivarium.kvm;

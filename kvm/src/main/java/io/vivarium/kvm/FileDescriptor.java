@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
@@ -31,6 +32,11 @@ final class FileDescriptor implements AutoCloseable {
         } finally {
             lock.readLock().unlock();
         }
+    }
+
+    /// The number itself, for a caller that keeps the file from being closed by other means.
+    int raw() {
+        return fd;
     }
 
     /// Closes it once no call is on it; idempotent.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// A guest (or its configuration) named guest-physical memory that it does not have, or that it may only read.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
@@ -21,9 +22,8 @@ public final class GuestMemory {
 
     private GuestMemory(List<MemoryRegion> regions) {
         this.regions = List.copyOf(regions);
-        this.starts = regions.stream()
-                .mapToLong(MemoryRegion::guestPhysicalAddress)
-                .toArray();
+        this.starts =
+                regions.stream().mapToLong(MemoryRegion::guestPhysicalAddress).toArray();
         this.ends = regions.stream().mapToLong(MemoryRegion::end).toArray();
         this.segments = regions.stream().map(MemoryRegion::memory).toArray(MemorySegment[]::new);
     }
@@ -68,8 +68,7 @@ public final class GuestMemory {
                         arena,
                         "mmap " + anonymous,
                         anonymous.length(),
-                        Syscalls.mmap(
-                                0, anonymous.length(), writable, unreserved | Syscalls.MAP_ANONYMOUS, -1, 0));
+                        Syscalls.mmap(0, anonymous.length(), writable, unreserved | Syscalls.MAP_ANONYMOUS, -1, 0));
             case RegionSpec.CopyOnWrite copy ->
                 Mapping.of(
                         arena,
@@ -77,8 +76,7 @@ public final class GuestMemory {
                         copy.length(),
                         copy.file()
                                 .fd()
-                                .use(fd ->
-                                        Syscalls.mmap(0, copy.length(), writable, unreserved, fd, copy.offset())));
+                                .use(fd -> Syscalls.mmap(0, copy.length(), writable, unreserved, fd, copy.offset())));
             case RegionSpec.ReadOnlyFile file ->
                 Mapping.of(
                                 arena,
@@ -87,12 +85,7 @@ public final class GuestMemory {
                                 file.file()
                                         .fd()
                                         .use(fd -> Syscalls.mmap(
-                                                0,
-                                                file.length(),
-                                                Syscalls.PROT_READ,
-                                                Syscalls.MAP_SHARED,
-                                                fd,
-                                                0)))
+                                                0, file.length(), Syscalls.PROT_READ, Syscalls.MAP_SHARED, fd, 0)))
                         .asReadOnly();
         };
     }
@@ -104,8 +97,7 @@ public final class GuestMemory {
         long reserved = Math.addExact(length, HUGE_PAGE_SIZE);
         int flags = Syscalls.MAP_PRIVATE | Syscalls.MAP_NORESERVE | Syscalls.MAP_ANONYMOUS;
         long reservation = KvmException.check(
-                "mmap " + spec,
-                Syscalls.mmap(0, reserved, Syscalls.PROT_READ | Syscalls.PROT_WRITE, flags, -1, 0));
+                "mmap " + spec, Syscalls.mmap(0, reserved, Syscalls.PROT_READ | Syscalls.PROT_WRITE, flags, -1, 0));
         long head = spec.guestPhysicalAddress() - reservation & HUGE_PAGE_SIZE - 1;
         long start = reservation + head;
         long tail = reserved - head - length;

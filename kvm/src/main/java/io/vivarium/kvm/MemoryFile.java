@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
@@ -72,8 +73,8 @@ public final class MemoryFile implements AutoCloseable {
                 arena,
                 "mmap " + name,
                 size,
-                fd.use(raw -> Syscalls.mmap(
-                        0, size, Syscalls.PROT_READ | Syscalls.PROT_WRITE, Syscalls.MAP_SHARED, raw, 0)));
+                fd.use(raw ->
+                        Syscalls.mmap(0, size, Syscalls.PROT_READ | Syscalls.PROT_WRITE, Syscalls.MAP_SHARED, raw, 0)));
     }
 
     /// Forbids every further change of size and content, for ever (fcntl(2), file sealing); for files from [#create].
