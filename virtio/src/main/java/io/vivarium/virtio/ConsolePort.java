@@ -130,7 +130,8 @@ public final class ConsolePort {
         }
     }
 
-    /// Writes to the guest: copies into the buffers that the guest has provided. Makes no objects.
+    /// Writes to the guest: copies into the buffers that the guest has provided. Makes no objects. What two
+    /// threads write at the same time may mix.
     ///
     /// @param source where from
     /// @param offset first byte of it
@@ -309,12 +310,15 @@ public final class ConsolePort {
 
     private void offer(DescriptorChain chain) {
         long before = chain.remaining();
-        switch (hostSide) {
-            case UNCONNECTED -> {}
-            case OPEN -> Objects.requireNonNull(listener).received(chain);
-            case CLOSED -> chain.skip(before);
+        try {
+            switch (hostSide) {
+                case UNCONNECTED -> {}
+                case OPEN -> Objects.requireNonNull(listener).received(chain);
+                case CLOSED -> chain.skip(before);
+            }
+        } finally {
+            bytesFromGuest += before - chain.remaining();
         }
-        bytesFromGuest += before - chain.remaining();
     }
 
     private DescriptorChain sent(VirtQueue queue) {

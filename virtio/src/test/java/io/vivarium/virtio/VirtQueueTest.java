@@ -220,6 +220,26 @@ final class VirtQueueTest {
     }
 
     @Test
+    void descriptorTableIsOnlyRead() {
+        DriverQueue driver = new DriverQueue(ram, 4);
+        VirtQueue device = device(driver, ALL | DriverHarness.EVENT_IDX);
+        driver.add(readable(put("x"), 1), writable(ram.allocate(4), 4));
+        driver.add(writable(ram.allocate(4), 4));
+        MemorySegment shared = ram.ram().asSlice(driver.descriptorArea, driver.deviceArea - driver.descriptorArea);
+        byte[] before = shared.toArray(ValueLayout.JAVA_BYTE);
+        DescriptorChain chain = device.newChain();
+        for (int i = 0; i < 2; i++) {
+            device.pop(chain);
+            chain.write(MemorySegment.ofArray(new byte[] {1, 2, 3, 4}), 0, 4);
+            device.push(chain);
+            device.enableNotifications();
+            device.disableNotifications();
+            device.needsNotification();
+        }
+        assertThat(shared.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(before);
+    }
+
+    @Test
     void chainAsLongAsTheQueueAndALoop() {
         DriverQueue driver = new DriverQueue(ram, 4);
         VirtQueue device = device(driver, ALL);

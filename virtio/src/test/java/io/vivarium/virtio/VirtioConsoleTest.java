@@ -212,6 +212,21 @@ final class VirtioConsoleTest {
     }
 
     @Test
+    void spuriousNotificationsDoNothing() {
+        startAndOpen();
+        driver.driver.acknowledge();
+        driver.driver.interrupts.drainPermits();
+        for (int queue = 0; queue < 6; queue++) {
+            driver.driver.kick(queue);
+        }
+        assertThat(driver.driver.interrupts.availablePermits()).isZero();
+        assertThat(driver.driver.read(DriverHarness.INTERRUPT_STATUS)).isZero();
+        assertThat(agent.text()).isEmpty();
+        assertThat(driver.driver.transport.fault()).isNull();
+        assertThat(driver.driver.transport.refusals()).isZero();
+    }
+
+    @Test
     void suppressedInterruptIsNotSent() {
         startAndOpen();
         driver.provide(1, 4);
