@@ -40,5 +40,7 @@ noreturn void machine_power_off(void);
 const char *syscall_name(u32 nr);
 /* As uname(2) gives it in `release`. */
 const char *kernel_release(void);
+const char *kernel_version(void);
+const char *kernel_hostname(void);
 
 #endif
