@@ -1,0 +1,14 @@
+import org.jspecify.annotations.NullMarked;
+
+/// What runs inside a microVM, as data: root file systems, guest kernels and their boot parameters, and the protocol spoken
+/// with the agent in the guest. This module knows no KVM; it reads and writes bytes.
+@NullMarked
+module io.vivarium.guestimages {
+    requires static org.jspecify;
+
+    exports io.vivarium.guestimages;
+    exports io.vivarium.guestimages.agent;
+    exports io.vivarium.guestimages.boot;
+    exports io.vivarium.guestimages.erofs;
+    exports io.vivarium.guestimages.tar;
+}
