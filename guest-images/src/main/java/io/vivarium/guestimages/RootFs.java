@@ -47,7 +47,7 @@ public final class RootFs implements Closeable {
         this(root, () -> {});
     }
 
-    private static void checkShape(Directory directory, String path, int depth, Map<Directory, String> seen) {
+    private static void checkShape(Directory directory, String path, int depth, IdentityHashMap<Directory, String> seen) {
         if (depth > MAX_DEPTH) {
             throw new InvalidTreeException(path, "directories are nested deeper than " + MAX_DEPTH);
         }

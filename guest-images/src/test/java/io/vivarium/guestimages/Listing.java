@@ -21,7 +21,7 @@ import java.util.Map;
 /// A tree as lines of text, one a file, with everything that a tree says: two trees are equal when their lines are.
 public final class Listing {
     private final List<String> lines = new ArrayList<>();
-    private final Map<TreeNode, String> firstNames = new IdentityHashMap<>();
+    private final IdentityHashMap<TreeNode, String> firstNames = new IdentityHashMap<>();
 
     private Listing() {}
 

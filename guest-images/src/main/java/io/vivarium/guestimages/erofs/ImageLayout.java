@@ -9,7 +9,6 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.UUID;
 
 /// Where everything of an image goes, decided before the first byte is written.
@@ -49,7 +48,7 @@ record ImageLayout(List<InodePlan> inodes, long size) {
     private static List<InodePlan> enumerate(RootFs tree) {
         InodePlan root = new InodePlan(tree.root(), null, "", 1);
         List<InodePlan> inodes = new ArrayList<>(List.of(root));
-        Map<TreeNode, InodePlan> linked = new IdentityHashMap<>();
+        IdentityHashMap<TreeNode, InodePlan> linked = new IdentityHashMap<>();
         ArrayDeque<InodePlan> directories = new ArrayDeque<>(List.of(root));
         while (!directories.isEmpty()) {
             InodePlan directory = directories.remove();
