@@ -1,2 +1,2 @@
-/// The protocol between a sandbox and the agent in its guest.
+/// The protocol between the host and the agent in a guest: frames, their bytes, and their limits.
 package io.vivarium.guestimages.agent;

@@ -1,2 +1,2 @@
-/// Guest kernels and the boot protocol that starts them.
+/// Guest kernels as ELF files, and the Linux x86 64-bit boot protocol.
 package io.vivarium.guestimages.boot;

@@ -1,0 +1,2 @@
+package io.vivarium.guestimages.agent;
+final class Frame {}

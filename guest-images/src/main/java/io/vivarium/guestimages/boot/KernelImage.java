@@ -1,0 +1,2 @@
+package io.vivarium.guestimages.boot;
+final class KernelImage {}
