@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of all Linux system calls, for what is told about those that do not exist here. */
 #include <substrate/device.h>
+#include <substrate/task.h>
 #include <substrate/version.h>
 
 static const char *const names[] = {
