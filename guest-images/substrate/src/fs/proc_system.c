@@ -6,13 +6,10 @@
 #include <substrate/string.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/utsname.h>
 #include "made.h"
 
 #define TICK_NS (NSEC_PER_SEC / USER_HZ)
-
-/* uname(2) answers this; the file system only repeats it. */
-extern const char kernel_release[], kernel_version[];
-const char *kernel_hostname(void);
 
 struct cpuid_leaf {
 	u32 a, b, c, d;
