@@ -1,0 +1,2 @@
+/// Sandboxes: untrusted programs in microVMs.
+package io.vivarium;

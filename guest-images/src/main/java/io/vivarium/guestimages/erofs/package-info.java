@@ -1,0 +1,2 @@
+/// Read-only root file systems: EROFS images.
+package io.vivarium.guestimages.erofs;

@@ -1,0 +1,2 @@
+/// What runs inside a microVM.
+package io.vivarium.guestimages;

@@ -1,0 +1,2 @@
+/// Root file systems that come as tar archives.
+package io.vivarium.guestimages.tar;

@@ -1,0 +1,2 @@
+/// System calls, the only native code that Vivarium enters.
+package io.vivarium.kvm.internal;

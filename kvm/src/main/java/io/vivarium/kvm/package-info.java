@@ -1,0 +1,2 @@
+/// KVM virtual machines: memory, vCPUs and the machine they make.
+package io.vivarium.kvm;

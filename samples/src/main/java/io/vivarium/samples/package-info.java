@@ -1,0 +1,2 @@
+/// Small programs that show Vivarium in use.
+package io.vivarium.samples;

@@ -1,0 +1,2 @@
+/// Templates of machines, their clones and their reset.
+package io.vivarium.snapshot;
