@@ -33,3 +33,7 @@ MESSAGE
 }
 
 find_jdk_25
+
+# Maven 3.9 does what Java 25 warns about; .mvn/jvm.config would keep an older Java from reaching our own message.
+MAVEN_OPTS="--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow ${MAVEN_OPTS-}"
+export MAVEN_OPTS
