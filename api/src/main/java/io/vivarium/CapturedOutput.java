@@ -14,7 +14,7 @@ public final class CapturedOutput {
 
     /// @param kept the first bytes that the program wrote; not copied
     /// @param written how many it wrote in all
-    CapturedOutput(byte[] kept, long written) {
+    public CapturedOutput(byte[] kept, long written) {
         this.kept = kept;
         this.written = written;
     }

@@ -35,7 +35,7 @@ public final class Sandbox implements AutoCloseable {
     /// @throws LaunchFailedException if the guest does not come up
     /// @throws ExecInterruptedException if this thread is interrupted
     public static Sandbox launch(SandboxSpec spec) {
-        return new Sandbox(spec, Launcher.launch(spec));
+        return new Sandbox(spec, Launcher.launch(spec, spec.image().root()));
     }
 
     /// Runs a program to its end.
