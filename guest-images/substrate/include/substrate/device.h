@@ -21,9 +21,18 @@ void console_write(const char *text, size_t len);
 /* Pushes out what console_write queued and waits for the device to take it: for panic. */
 void console_flush(void);
 
+struct spawn_request;
+
+/* How a process_spawn (task.h) went; the agent may free the request. */
+void agent_spawned(struct spawn_request *request, u32 pid);
+void agent_spawn_failed(struct spawn_request *request, long error, const char *reason);
+
 /* The process ended: tells the host (EXITED or KILLED, UNSUPPORTED before it), after all of its output. */
 void agent_process_ended(struct process *process);
 /* A system call that does not exist was made. */
 void agent_process_unsupported(struct process *process, u32 nr);
+
+/* Ends the machine. */
+noreturn void machine_power_off(void);
 
 #endif

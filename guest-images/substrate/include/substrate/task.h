@@ -70,11 +70,14 @@ struct task {
 	u64 fs_base, gs_base;
 	void *xsave; /* 64-byte aligned; valid while not running */
 	u64 signals_blocked, signals_pending;
+	u64 signals_waited;  /* by rt_sigtimedwait */
+	u64 saved_blocked;   /* to come back after rt_sigsuspend */
+	bool restore_blocked;
 	u64 clear_child_tid, robust_list;
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
-	const char *fault_fixup_name;
-	struct strace *trace;
+	struct spawn_request *spawn; /* still to be done by a new task */
+	bool trace; /* every system call is told on the console */
 };
 
 /* The running task: found from the stack pointer, so it needs no register and no privilege. */
@@ -97,18 +100,25 @@ long signal_send(struct process *process, int signo);
 /* Ends the current process (all threads). Does not return. */
 noreturn void process_exit(u32 code);
 
-/* exec(2) for the agent: what to run. All strings are kernel memory. */
+/*
+ * A program that the host wants to run. All of it is kernel memory. An empty path is looked up: argv[0] as it is when it has
+ * a '/', else through PATH of envp.
+ */
 struct spawn_request {
 	char *path;
 	char **argv, **envp;
 	u32 argc, envc;
 	char *workdir;
 	u32 uid, gid;
-	struct file *stdio[3]; /* references are taken over on success */
+	struct file *stdio[3];
 	bool trace;
 	struct agent_process *agent;
 };
-/* The new process, runnable, or ERR_PTR; `reason` says more when it is not (terminated text). */
-struct process *process_spawn(struct spawn_request *request, char *reason, size_t reason_size);
+
+/*
+ * Makes a process whose only task loads the program itself, in its own context, and then calls exactly one of agent_spawned
+ * and agent_spawn_failed (device.h). The request must live until then. -ENOMEM: nothing was made, nothing will be called.
+ */
+long process_spawn(struct spawn_request *request);
 
 #endif

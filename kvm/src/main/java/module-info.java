@@ -6,8 +6,7 @@ import org.jspecify.annotations.NullMarked;
 /// Needs native access: `--enable-native-access=io.vivarium.kvm`.
 @NullMarked
 module io.vivarium.kvm {
-    requires static org.jspecify;
-    requires jdk.jfr;
+    requires static transitive org.jspecify;
 
     exports io.vivarium.kvm;
     exports io.vivarium.kvm.x86;

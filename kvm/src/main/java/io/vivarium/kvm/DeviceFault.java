@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// Thrown by a device when the guest broke the device's contract in a way that the device's specification gives no

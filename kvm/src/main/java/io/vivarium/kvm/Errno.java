@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import java.io.Serializable;
@@ -13,6 +14,9 @@ public record Errno(int value) implements Serializable {
 
     /// No such file or directory.
     public static final Errno ENOENT = new Errno(2);
+
+    /// Argument list too long, or too short a list for the answer.
+    public static final Errno E2BIG = new Errno(7);
 
     /// Interrupted by a signal.
     public static final Errno EINTR = new Errno(4);

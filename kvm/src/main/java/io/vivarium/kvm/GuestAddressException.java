@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// A guest (or its configuration) named guest-physical memory that it does not have, or that it may only read.
@@ -8,7 +9,7 @@ public final class GuestAddressException extends RuntimeException {
     private final long length;
 
     GuestAddressException(long address, long length, String reason) {
-        super("guest-physical 0x%x, %s bytes: %s".formatted(address, Long.toUnsignedString(length), reason));
+        super("guest-physical 0x%x, %d bytes: %s".formatted(address, length, reason));
         this.address = address;
         this.length = length;
     }

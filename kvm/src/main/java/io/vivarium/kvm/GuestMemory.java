@@ -1,10 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 
 /// Guest-physical memory: ordered regions that do not overlap, mapped in one arena.
@@ -21,9 +21,8 @@ public final class GuestMemory {
 
     private GuestMemory(List<MemoryRegion> regions) {
         this.regions = List.copyOf(regions);
-        this.starts = regions.stream()
-                .mapToLong(MemoryRegion::guestPhysicalAddress)
-                .toArray();
+        this.starts =
+                regions.stream().mapToLong(MemoryRegion::guestPhysicalAddress).toArray();
         this.ends = regions.stream().mapToLong(MemoryRegion::end).toArray();
         this.segments = regions.stream().map(MemoryRegion::memory).toArray(MemorySegment[]::new);
     }
@@ -38,8 +37,7 @@ public final class GuestMemory {
         if (specs.isEmpty()) {
             throw new IllegalArgumentException("guest memory without a region");
         }
-        List<RegionSpec> sorted = new ArrayList<>(specs);
-        sorted.sort(Comparator.comparingLong(RegionSpec::guestPhysicalAddress));
+        List<RegionSpec> sorted = ascending(specs);
         for (int i = 1; i < sorted.size(); i++) {
             RegionSpec before = sorted.get(i - 1);
             RegionSpec here = sorted.get(i);
@@ -58,43 +56,38 @@ public final class GuestMemory {
         return new GuestMemory(regions);
     }
 
+    private static List<RegionSpec> ascending(List<RegionSpec> specs) {
+        List<RegionSpec> sorted = new ArrayList<>(specs.size());
+        for (RegionSpec spec : specs) {
+            int at = 0;
+            while (at < sorted.size() && sorted.get(at).guestPhysicalAddress() <= spec.guestPhysicalAddress()) {
+                at++;
+            }
+            sorted.add(at, spec);
+        }
+        return sorted;
+    }
+
+    // Called for every machine: a switch over patterns would cost a cold JVM milliseconds at its first use.
     private static MemorySegment mapOne(Arena arena, RegionSpec spec) {
         int writable = Syscalls.PROT_READ | Syscalls.PROT_WRITE;
         int unreserved = Syscalls.MAP_PRIVATE | Syscalls.MAP_NORESERVE;
-        return switch (spec) {
-            case RegionSpec.Anonymous anonymous when anonymous.hugePages() -> mapHuge(arena, anonymous);
-            case RegionSpec.Anonymous anonymous ->
-                Mapping.of(
-                        arena,
-                        "mmap " + anonymous,
-                        anonymous.length(),
-                        Syscalls.mmap(
-                                0, anonymous.length(), writable, unreserved | Syscalls.MAP_ANONYMOUS, -1, 0));
-            case RegionSpec.CopyOnWrite copy ->
-                Mapping.of(
-                        arena,
-                        "mmap " + copy,
-                        copy.length(),
-                        copy.file()
-                                .fd()
-                                .use(fd ->
-                                        Syscalls.mmap(0, copy.length(), writable, unreserved, fd, copy.offset())));
-            case RegionSpec.ReadOnlyFile file ->
-                Mapping.of(
-                                arena,
-                                "mmap " + file,
-                                file.length(),
-                                file.file()
-                                        .fd()
-                                        .use(fd -> Syscalls.mmap(
-                                                0,
-                                                file.length(),
-                                                Syscalls.PROT_READ,
-                                                Syscalls.MAP_SHARED,
-                                                fd,
-                                                0)))
-                        .asReadOnly();
-        };
+        long length = spec.length();
+        if (spec instanceof RegionSpec.Anonymous anonymous) {
+            if (anonymous.hugePages()) {
+                return mapHuge(arena, anonymous);
+            }
+            long address = Syscalls.mmap(0, length, writable, unreserved | Syscalls.MAP_ANONYMOUS, -1, 0);
+            return Mapping.of(arena, KvmException.check("mmap", spec, address), length);
+        }
+        if (spec instanceof RegionSpec.CopyOnWrite copy) {
+            long address = copy.file().fd().mmap(length, writable, unreserved, copy.offset());
+            return Mapping.of(arena, KvmException.check("mmap", spec, address), length);
+        }
+        RegionSpec.ReadOnlyFile image = (RegionSpec.ReadOnlyFile) spec;
+        long address = image.file().fd().mmap(length, Syscalls.PROT_READ, Syscalls.MAP_SHARED, 0);
+        return Mapping.of(arena, KvmException.check("mmap", spec, address), length)
+                .asReadOnly();
     }
 
     /// KVM uses a huge page for the guest only where host and guest address agree modulo 2 MiB, so that the region is
@@ -104,8 +97,7 @@ public final class GuestMemory {
         long reserved = Math.addExact(length, HUGE_PAGE_SIZE);
         int flags = Syscalls.MAP_PRIVATE | Syscalls.MAP_NORESERVE | Syscalls.MAP_ANONYMOUS;
         long reservation = KvmException.check(
-                "mmap " + spec,
-                Syscalls.mmap(0, reserved, Syscalls.PROT_READ | Syscalls.PROT_WRITE, flags, -1, 0));
+                "mmap", spec, Syscalls.mmap(0, reserved, Syscalls.PROT_READ | Syscalls.PROT_WRITE, flags, -1, 0));
         long head = spec.guestPhysicalAddress() - reservation & HUGE_PAGE_SIZE - 1;
         long start = reservation + head;
         long tail = reserved - head - length;
@@ -115,7 +107,7 @@ public final class GuestMemory {
         if (tail > 0) {
             Syscalls.munmap(start + length, tail);
         }
-        MemorySegment memory = Mapping.of(arena, "mmap " + spec, length, start);
+        MemorySegment memory = Mapping.of(arena, start, length);
         // A host without huge pages (EINVAL) serves the region with small ones: the same bytes, only slower.
         Syscalls.madvise(start, length, Syscalls.MADV_HUGEPAGE);
         return memory;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// A Linux or KVM call failed.
@@ -27,6 +28,7 @@ public final class KvmException extends RuntimeException {
 
     /// Passes on a successful result.
     ///
+    /// @param call the call, named as in its manual page or in `linux/kvm.h`
     /// @param result what the kernel returned: `-errno` or a value of zero or more
     /// @throws KvmException if the result is an error
     static long check(String call, long result) {
@@ -34,5 +36,15 @@ public final class KvmException extends RuntimeException {
             throw new KvmException(call, new Errno((int) -result));
         }
         return result;
+    }
+
+    /// Passes on a successful result.
+    ///
+    /// @param call the call, named as in its manual page or in `linux/kvm.h`
+    /// @param subject what tells it apart from others; it becomes text only when the call failed
+    /// @param result what the kernel returned: `-errno` or a value of zero or more
+    /// @throws KvmException if the result is an error
+    static long check(String call, Object subject, long result) {
+        return result < 0 ? check(call + " " + subject, result) : result;
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 import io.vivarium.kvm.internal.Syscalls;
@@ -28,9 +29,9 @@ public final class MemoryFile implements AutoCloseable {
         if (size <= 0) {
             throw new IllegalArgumentException("size of a memory file: " + size);
         }
-        FileDescriptor fd = new FileDescriptor("memfd_create " + name, Syscalls.memfdCreate(name));
+        FileDescriptor fd = new FileDescriptor("memfd_create", Syscalls.memfdCreate(name));
         try {
-            fd.use(raw -> KvmException.check("ftruncate " + name, Syscalls.ftruncate(raw, size)));
+            KvmException.check("ftruncate", name, fd.truncate(size));
         } catch (KvmException e) {
             fd.close();
             throw e;
@@ -46,9 +47,9 @@ public final class MemoryFile implements AutoCloseable {
     /// @throws KvmException if the file cannot be opened
     /// @throws IllegalArgumentException if the file is empty
     public static MemoryFile open(Path path) {
-        FileDescriptor fd = new FileDescriptor("open " + path, Syscalls.open(path.toString(), Syscalls.O_RDONLY));
+        FileDescriptor fd = new FileDescriptor("open", path, Syscalls.open(path.toString(), Syscalls.O_RDONLY));
         try {
-            long size = fd.use(raw -> KvmException.check("lseek " + path, Syscalls.lseek(raw, 0, Syscalls.SEEK_END)));
+            long size = KvmException.check("lseek", path, fd.size());
             if (size == 0) {
                 throw new IllegalArgumentException(path + " is empty: there is nothing to map");
             }
@@ -68,12 +69,9 @@ public final class MemoryFile implements AutoCloseable {
     ///
     /// @param arena unmaps it when it closes
     public MemorySegment map(Arena arena) {
-        return Mapping.of(
-                arena,
-                "mmap " + name,
-                size,
-                fd.use(raw -> Syscalls.mmap(
-                        0, size, Syscalls.PROT_READ | Syscalls.PROT_WRITE, Syscalls.MAP_SHARED, raw, 0)));
+        int protection = Syscalls.PROT_READ | Syscalls.PROT_WRITE;
+        long address = fd.mmap(size, protection, Syscalls.MAP_SHARED, 0);
+        return Mapping.of(arena, KvmException.check("mmap", name, address), size);
     }
 
     /// Forbids every further change of size and content, for ever (fcntl(2), file sealing); for files from [#create].
@@ -81,7 +79,7 @@ public final class MemoryFile implements AutoCloseable {
     /// @throws KvmException with `EBUSY` while a [mapping][#map] is there
     public void seal() {
         int seals = Syscalls.F_SEAL_SEAL | Syscalls.F_SEAL_SHRINK | Syscalls.F_SEAL_GROW | Syscalls.F_SEAL_WRITE;
-        fd.use(raw -> KvmException.check("F_ADD_SEALS " + name, Syscalls.fcntl(raw, Syscalls.F_ADD_SEALS, seals)));
+        KvmException.check("F_ADD_SEALS", name, fd.addSeals(seals));
     }
 
     FileDescriptor fd() {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// A device behind a window of guest-physical addresses.

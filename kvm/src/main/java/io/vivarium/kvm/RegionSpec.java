@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
 /// What a region of guest memory is made of.
@@ -31,7 +32,8 @@ public sealed interface RegionSpec {
     ///
     /// @param guestPhysicalAddress where it starts; a multiple of 4096
     /// @param length bytes; a multiple of 4096
-    /// @param file where the content comes from; it must reach as far as `offset + length`, rounded up to whole pages
+    /// @param file where the content comes from; it must reach as far as `offset + length`, rounded up to whole
+    /// pages
     /// @param offset first byte in the file; a multiple of 4096
     static RegionSpec copyOnWrite(long guestPhysicalAddress, long length, MemoryFile file, long offset) {
         return new CopyOnWrite(guestPhysicalAddress, length, file, offset);
@@ -66,11 +68,12 @@ public sealed interface RegionSpec {
         public CopyOnWrite {
             checkRange(guestPhysicalAddress, length);
             if (offset < 0 || offset % Mapping.PAGE_SIZE != 0) {
-                throw new IllegalArgumentException("offset 0x%x in %s is not a multiple of 4096".formatted(offset, file));
+                throw new IllegalArgumentException(
+                        "offset 0x%x in %s is not a multiple of 4096".formatted(offset, file));
             }
             if (length > Mapping.roundUp(file.size(), Mapping.PAGE_SIZE) - offset) {
-                throw new IllegalArgumentException("%s has %d bytes: 0x%x from 0x%x are not there"
-                        .formatted(file, file.size(), length, offset));
+                throw new IllegalArgumentException(
+                        "%s has %d bytes: 0x%x from 0x%x are not there".formatted(file, file.size(), length, offset));
             }
         }
 

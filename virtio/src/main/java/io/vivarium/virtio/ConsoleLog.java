@@ -3,8 +3,8 @@ package io.vivarium.virtio;
 
 import java.nio.charset.StandardCharsets;
 
-/// The end of what a guest wrote to its console, for reports: it takes everything, keeps the last bytes, and so never
-/// holds the guest up.
+/// The end of what a guest wrote to its console, for reports: it takes everything, keeps the last bytes, and
+/// so never holds the guest up.
 ///
 /// Thread-safe.
 public final class ConsoleLog implements PortListener {

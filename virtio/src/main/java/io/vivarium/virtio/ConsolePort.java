@@ -6,10 +6,11 @@ import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// A port of a [VirtioConsole]: a stream of bytes each way, with back-pressure each way and no buffer on the host.
+/// A port of a [VirtioConsole]: a stream of bytes each way, with back-pressure each way and no buffer on the
+/// host.
 ///
-/// The guest sees the port as open on the host's side once a listener is [connected][#connect], until [#close]. What
-/// the guest sends before that waits in its buffers; what it sends after `close` is dropped.
+/// The guest sees the port as open on the host's side once a listener is [connected][#connect], until
+/// [#close]. What the guest sends before that waits in its buffers; what it sends after `close` is dropped.
 ///
 /// Thread-safe.
 public final class ConsolePort {
@@ -52,8 +53,8 @@ public final class ConsolePort {
         return name;
     }
 
-    /// Opens the host's side of the port; bytes that the guest has already sent are delivered at once, on this
-    /// thread.
+    /// Opens the host's side of the port; bytes that the guest has already sent are delivered at once, on
+    /// this thread.
     ///
     /// @param newListener hears what the guest sends
     /// @throws IllegalStateException if there was a listener before
@@ -73,8 +74,8 @@ public final class ConsolePort {
         }
     }
 
-    /// Closes the host's side, for good: the listener hears no more bytes, and what the guest still sends is dropped.
-    /// Idempotent.
+    /// Closes the host's side, for good: the listener hears no more bytes, and what the guest still sends is
+    /// dropped. Idempotent.
     ///
     /// @throws IllegalStateException from within [PortListener#received]
     public void close() {
@@ -93,7 +94,8 @@ public final class ConsolePort {
         }
     }
 
-    /// Whether a program in the guest, or its driver, has the port open, so that it will read what is written.
+    /// Whether a program in the guest, or its driver, has the port open, so that it will read what is
+    /// written.
     public boolean isGuestOpen() {
         console.lock().acquire();
         try {
@@ -128,14 +130,15 @@ public final class ConsolePort {
         }
     }
 
-    /// Writes to the guest: copies into the buffers that the guest has provided. Makes no objects.
+    /// Writes to the guest: copies into the buffers that the guest has provided. Makes no objects. What two
+    /// threads write at the same time may mix.
     ///
     /// @param source where from
     /// @param offset first byte of it
     /// @param length how many bytes
     /// @return how many of the first bytes the guest's buffers took; when less than `length`,
-    // [PortListener#writable]
-    ///     is called once it is worth trying again: when there are buffers, and the guest has the port open
+    ///     [PortListener#writable] is called once it is worth trying again: when there are buffers, and the
+    ///     guest has the port open
     /// @throws IndexOutOfBoundsException if the memory has no such range
     /// @throws IllegalStateException if the host's side is not open
     public long write(MemorySegment source, long offset, long length) {
@@ -169,8 +172,8 @@ public final class ConsolePort {
         return written;
     }
 
-    /// Delivers, on this thread, what the listener left unread, and what follows it. Does nothing when there is
-    /// nothing.
+    /// Delivers, on this thread, what the listener left unread, and what follows it. Does nothing when there
+    /// is nothing.
     ///
     /// @throws IllegalStateException from within [PortListener#received]
     public void resume() {
@@ -216,12 +219,14 @@ public final class ConsolePort {
 
     /// The driver has provided buffers for what the host writes, or opened the port. The lock is held.
     void buffersProvided(VirtQueue queue) {
-        if (!writerWaits) {
-            queue.disableNotifications();
-        } else if (guestOpen && (queue.isAvailable() || queue.enableNotifications())) {
+        if (writerWaits) {
+            if (!guestOpen || !queue.enableNotifications()) {
+                return;
+            }
             writerWaits = false;
             console.writable(this);
         }
+        queue.disableNotifications();
     }
 
     /// Copies bytes into the driver's buffers; at most one round of its queue. The lock is held.
@@ -305,12 +310,15 @@ public final class ConsolePort {
 
     private void offer(DescriptorChain chain) {
         long before = chain.remaining();
-        switch (hostSide) {
-            case UNCONNECTED -> {}
-            case OPEN -> Objects.requireNonNull(listener).received(chain);
-            case CLOSED -> chain.skip(before);
+        try {
+            switch (hostSide) {
+                case UNCONNECTED -> {}
+                case OPEN -> Objects.requireNonNull(listener).received(chain);
+                case CLOSED -> chain.skip(before);
+            }
+        } finally {
+            bytesFromGuest += before - chain.remaining();
         }
-        bytesFromGuest += before - chain.remaining();
     }
 
     private DescriptorChain sent(VirtQueue queue) {

@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The two control queues of a multiport console (virtio 1.2 §5.3.6.2).
 ///
-/// What is to be told to the driver is kept as a set of messages per port, and not as a list: at most one of each
-/// kind is pending, and it is put together from the port's state when the driver has a buffer for it.
+/// What is to be told to the driver is kept as a set of messages per port, and not as a list: at most one of
+/// each kind is pending, and it is put together from the port's state when the driver has a buffer for it.
 ///
 /// Guarded by the console's lock.
 final class ControlChannel {

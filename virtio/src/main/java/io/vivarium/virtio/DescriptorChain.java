@@ -6,12 +6,12 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
 
-/// A request in a queue: the buffers of one descriptor chain, device-readable ones first, and how far they were read
-/// and written.
+/// A request in a queue: the buffers of one descriptor chain, device-readable ones first, and how far they
+/// were read and written.
 ///
-/// Made once per request that a device works on at a time ([VirtQueue#newChain]) and filled again and again by
-/// [VirtQueue#pop]: the descriptors were read once and checked by then, and nothing here looks at them again. Not
-/// thread-safe: the device's lock guards it. Reading and writing copy, and make no objects.
+/// Made once per request that a device works on at a time ([VirtQueue#newChain]) and filled again and again
+/// by [VirtQueue#pop]: the descriptors were read once and checked by then, and nothing here looks at them
+/// again. Not thread-safe: the device's lock guards it. Reading and writing copy, and make no objects.
 public final class DescriptorChain implements GuestBytes {
     private final MemorySegment[] memory;
     private final long[] offsets;

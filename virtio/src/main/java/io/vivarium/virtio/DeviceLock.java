@@ -4,12 +4,12 @@ package io.vivarium.virtio;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongConsumer;
 
-/// The one lock of a device: it guards the device, its transport and its queues, for vCPU threads and host threads
-/// alike.
+/// The one lock of a device: it guards the device, its transport and its queues, for vCPU threads and host
+/// threads alike.
 ///
-/// What has to be told to others (the driver's interrupt, the host's listeners) is only noted while the lock is held,
-/// and told by the thread that releases it, after it has: so nobody is called who could wait for this lock, and many
-/// notifications inside one hold become one.
+/// What has to be told to others (the driver's interrupt, the host's listeners) is only noted while the lock
+/// is held, and told by the thread that releases it, after it has: so nobody is called who could wait for
+/// this lock, and many notifications inside one hold become one.
 public final class DeviceLock {
     /// Events that can be noted: `0` to `EVENTS - 1`.
     public static final int EVENTS = Long.SIZE;
@@ -20,7 +20,8 @@ public final class DeviceLock {
     private boolean interruptDue;
     private long eventsDue;
 
-    /// @param listener called without the lock, by the thread that released it, with a bit for each event noted
+    /// @param listener called without the lock, by the thread that released it, with a bit for each event
+    ///     noted
     public DeviceLock(LongConsumer listener) {
         this.listener = listener;
     }

@@ -6,8 +6,8 @@ import java.nio.ByteBuffer;
 
 /// Bytes that the guest sent, lying in its memory, to be read once and in order.
 ///
-/// They are the guest's to change at any time: there is no way to read one twice, so that what was checked is what is
-/// used. Valid only during the call that it was given to.
+/// They are the guest's to change at any time: there is no way to read one twice, so that what was checked is
+/// what is used. Valid only during the call that it was given to.
 public sealed interface GuestBytes permits DescriptorChain {
     /// How many bytes are left to read; at most 2^32.
     long remaining();

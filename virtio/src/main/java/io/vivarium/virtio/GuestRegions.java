@@ -6,8 +6,9 @@ import io.vivarium.kvm.MemoryRegion;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// The regions of guest memory as arrays, so that a buffer becomes a region and an offset into it without an object
-/// being made, which [GuestMemory#slice] does. Every access through the region's segment is checked once more by it.
+/// The regions of guest memory as arrays, so that a buffer becomes a region and an offset into it without an
+/// object being made, which [GuestMemory#slice] does. Every access through the region's segment is checked
+/// once more by it.
 final class GuestRegions {
     /// No region.
     static final int NONE = -1;

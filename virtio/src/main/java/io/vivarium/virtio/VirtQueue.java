@@ -10,13 +10,14 @@ import java.nio.ByteOrder;
 
 /// The device's side of a split virtqueue (virtio 1.2 §2.7).
 ///
-/// A device takes requests with [#pop] and gives them back with [#push], in any order, and makes no object doing so.
-/// The driver may write to all of the queue's memory at any time: every field is read once, into a local, and checked
-/// before use; every loop is bounded by the queue's size. What the driver must not do is a [VirtioFault].
+/// A device takes requests with [#pop] and gives them back with [#push], in any order, and makes no object
+/// doing so. The driver may write to all of the queue's memory at any time: every field is read once, into a
+/// local, and checked before use; every loop is bounded by the queue's size. What the driver must not do is a
+/// [VirtioFault].
 ///
-/// Not thread-safe: the device's lock guards it. Against the driver, which runs in the guest, `avail.idx` is read
-/// with acquire and `used.idx` written with release semantics, and a full fence separates publishing from looking
-/// whether the other side wants to be notified (§2.7.7, §2.7.10).
+/// Not thread-safe: the device's lock guards it. Against the driver, which runs in the guest, `avail.idx` is
+/// read with acquire and `used.idx` written with release semantics, and a full fence separates publishing
+/// from looking whether the other side wants to be notified (§2.7.7, §2.7.10).
 public final class VirtQueue {
     /// The largest queue (§2.7).
     public static final int MAX_SIZE = 32768;
@@ -65,7 +66,7 @@ public final class VirtQueue {
         this.regions = regions;
         this.eventIdx = VirtioFeature.EVENT_IDX.in(features);
         this.indirect = VirtioFeature.INDIRECT_DESC.in(features);
-        if (size == 0 || size > maxSize || (size & (size - 1)) != 0) {
+        if (size < 1 || size > maxSize || (size & (size - 1)) != 0) {
             throw new VirtioFault(
                     VirtioFault.Kind.QUEUE_SIZE,
                     "queue %d of %s entries, of at most %d".formatted(index, Integer.toUnsignedString(size), maxSize));

@@ -7,13 +7,13 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// A virtio console with several ports (virtio 1.2 §5.3): port 0 is the console, the others are streams of bytes with
-/// a name.
+/// A virtio console with several ports (virtio 1.2 §5.3): port 0 is the console, the others are streams of
+/// bytes with a name.
 ///
 /// A driver that does not accept `VIRTIO_CONSOLE_F_MULTIPORT` has port 0 alone.
 ///
-/// Thread-safe: one lock for the device and all of its ports. Bytes are copied between the guest's memory and the
-/// host's while it is held, one round of a queue at a time.
+/// Thread-safe: one lock for the device and all of its ports. Bytes are copied between the guest's memory and
+/// the host's while it is held, one round of a queue at a time.
 public final class VirtioConsole implements VirtioDevice {
     /// The most ports a console can have: two of the lock's events each.
     public static final int MAX_PORTS = DeviceLock.EVENTS / 2 - 1;

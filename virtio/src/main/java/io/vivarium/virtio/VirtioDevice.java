@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.virtio;
 
-/// A virtio device, apart from how it is reached: that is its transport's business, one transport for each device.
+/// A virtio device, apart from how it is reached: that is its transport's business, one transport for each
+/// device.
 ///
-/// Its transport calls all of it with the device's lock held, on vCPU threads. Each of `activate`, `notified`,
-/// `stopped` and `reset` returns soon: the guest's vCPU waits. They may throw [VirtioFault].
+/// Its transport calls all of it with the device's lock held, on vCPU threads. Each of `activate`,
+/// `notified`, `stopped` and `reset` returns soon: the guest's vCPU waits. They may throw [VirtioFault].
 public interface VirtioDevice {
     /// Which type of device it is (virtio 1.2 §5).
     int deviceId();
 
-    /// The features of its type that it offers: bits 0 to 23 and 50 to 63. The transport adds those of queues.
+    /// The features of its type that it offers: bits 0 to 23 and 50 to 63. The transport adds those of
+    /// queues.
     long features();
 
     /// How many queues it has: at most 64.
@@ -40,8 +42,8 @@ public interface VirtioDevice {
         return false;
     }
 
-    /// A number that changes with the configuration space, so that the driver can tell whether what it read belongs
-    /// together (§2.5).
+    /// A number that changes with the configuration space, so that the driver can tell whether what it read
+    /// belongs together (§2.5).
     default int configGeneration() {
         return 0;
     }
@@ -49,8 +51,8 @@ public interface VirtioDevice {
     /// The lock that guards the device and all of its queues.
     DeviceLock lock();
 
-    /// The driver is up (`DRIVER_OK`): the device may use its queues. [#notified] follows for each queue that is
-    /// ready.
+    /// The driver is up (`DRIVER_OK`): the device may use its queues. [#notified] follows for each queue that
+    /// is ready.
     ///
     /// @param transport valid until [#reset]
     void activate(VirtioTransport transport);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.virtio;
 
-/// What a driver did that a device cannot go on from. The device stops and asks to be reset (`DEVICE_NEEDS_RESET`),
-/// or the machine ends: see [FaultPolicy]. The guest alone causes it, and it never harms the host.
+/// What a driver did that a device cannot go on from. The device stops and asks to be reset
+/// (`DEVICE_NEEDS_RESET`), or the machine ends: see [FaultPolicy]. The guest alone causes it, and it never
+/// harms the host.
 public final class VirtioFault extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
@@ -12,7 +13,8 @@ public final class VirtioFault extends RuntimeException {
         QUEUE_SIZE,
         /// An area of a queue does not start at a multiple of 16, 2 or 4 bytes (§2.7).
         QUEUE_AREA_ALIGNMENT,
-        /// An area of a queue is not wholly in one region of guest memory, or its used ring cannot be written.
+        /// An area of a queue is not wholly in one region of guest memory, or its used ring cannot be
+        /// written.
         QUEUE_AREA_ADDRESS,
         /// `avail.idx` moved back, or further than the queue has entries (§2.7.6).
         AVAILABLE_INDEX,

@@ -8,11 +8,11 @@ import org.jspecify.annotations.Nullable;
 
 /// A virtio device behind a window of memory-mapped registers (virtio 1.2 §4.2, register layout version 2).
 ///
-/// The window is [#WINDOW_SIZE] bytes: control registers, accessed with aligned 32-bit reads and writes, and from
-/// 0x100 the device's configuration space, accessed with any size. An access that the specification forbids a driver
-/// and gives no answer to is refused, that is, reads zero or writes nothing, and is counted under its name
-/// ([#refusals], [#lastRefusal]). What breaks the contract of the queues or of the device is a [VirtioFault],
-/// followed by what the [FaultPolicy] says.
+/// The window is [#WINDOW_SIZE] bytes: control registers, accessed with aligned 32-bit reads and writes, and
+/// from 0x100 the device's configuration space, accessed with any size. An access that the specification
+/// forbids a driver and gives no answer to is refused, that is, reads zero or writes nothing, and is counted
+/// under its name ([#refusals], [#lastRefusal]). What breaks the contract of the queues or of the device is a
+/// [VirtioFault], followed by what the [FaultPolicy] says.
 ///
 /// Thread-safe; everything happens under the [device's lock][VirtioDevice#lock].
 public final class VirtioMmioTransport implements MmioDevice {
@@ -32,8 +32,8 @@ public final class VirtioMmioTransport implements MmioDevice {
         NO_SUCH_CONFIG,
         /// A status bit was cleared, without a reset (§2.1.1).
         STATUS_CLEARED,
-        /// A status bit was set before those that precede it, or that only the device may set, or that there is not
-        /// (§2.1).
+        /// A status bit was set before those that precede it, or that only the device may set, or that there
+        /// is not (§2.1).
         STATUS_ORDER,
         /// `FEATURES_OK` with a feature that was not offered, or without `VIRTIO_F_VERSION_1` (§2.2).
         FEATURES,
@@ -45,8 +45,8 @@ public final class VirtioMmioTransport implements MmioDevice {
         QUEUE_READY_VALUE,
         /// A queue that the device does not have.
         NO_SUCH_QUEUE,
-        /// A notification before `DRIVER_OK`, or after the device or its driver has failed, or of a queue that is not
-        /// ready.
+        /// A notification before `DRIVER_OK`, or after the device or its driver has failed, or of a queue
+        /// that is not ready.
         NOTIFY_ORDER
     }
 
@@ -119,9 +119,8 @@ public final class VirtioMmioTransport implements MmioDevice {
     ///
     /// @param device has no other transport
     /// @param memory the guest's memory
-    /// @param interrupt notifies the driver of used buffers and of changes of the configuration; any thread calls
-    // it,
-    ///     without holding a lock; may be called in vain
+    /// @param interrupt notifies the driver of used buffers and of changes of the configuration; any thread
+    ///     calls it, without holding a lock; may be called in vain
     public VirtioMmioTransport(VirtioDevice device, GuestMemory memory, Runnable interrupt) {
         this(device, memory, interrupt, FaultPolicy.NEEDS_RESET);
     }
@@ -130,9 +129,8 @@ public final class VirtioMmioTransport implements MmioDevice {
     ///
     /// @param device has no other transport
     /// @param memory the guest's memory
-    /// @param interrupt notifies the driver of used buffers and of changes of the configuration; any thread calls
-    // it,
-    ///     without holding a lock; may be called in vain
+    /// @param interrupt notifies the driver of used buffers and of changes of the configuration; any thread
+    ///     calls it, without holding a lock; may be called in vain
     /// @param policy what follows a fault
     public VirtioMmioTransport(VirtioDevice device, GuestMemory memory, Runnable interrupt, FaultPolicy policy) {
         if (device.queueCount() > Long.SIZE) {
@@ -310,7 +308,7 @@ public final class VirtioMmioTransport implements MmioDevice {
                 || !precedesAll(value)) {
             refuse(Refusal.STATUS_ORDER);
         } else {
-            advance(value, added);
+            advance(added);
         }
     }
 
@@ -336,13 +334,13 @@ public final class VirtioMmioTransport implements MmioDevice {
         return true;
     }
 
-    private void advance(int value, int added) {
+    private void advance(int added) {
         if ((added & FEATURES_OK) != 0 && !featuresAcceptable()) {
-            status |= value & (ACKNOWLEDGE | DRIVER);
+            status |= added & (ACKNOWLEDGE | DRIVER);
             refuse(Refusal.FEATURES);
             return;
         }
-        status = value;
+        status |= added;
         if ((added & DRIVER_OK) != 0) {
             device.activate(link);
             for (int i = 0; i < queues.length; i++) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm.internal;
 
 import java.lang.foreign.Arena;
@@ -9,6 +10,7 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
 
 /// The system calls of Linux on x86-64, the only user of [Linker].
@@ -52,8 +54,8 @@ public final class Syscalls {
     /// ```
     ///
     /// glibc passes six `long` registers on whatever the call needs (syscall(2)), so that surplus arguments are
-    /// harmless, and returns -1 with `errno` set on error. Safe because the methods below are its only callers and each
-    /// states why its pointers are valid.
+    /// harmless, and returns -1 with `errno` set on error. Safe because the methods below are its only callers
+    /// and each states why its pointers are valid.
     @SuppressWarnings("restricted")
     private static MethodHandle link() {
         Linker linker = Linker.nativeLinker();
@@ -85,8 +87,7 @@ public final class Syscalls {
         }
     }
 
-    private static long call(
-            MemorySegment capture, long number, long a, long b, long c, long d, long e, long f) {
+    private static long call(MemorySegment capture, long number, long a, long b, long c, long d, long e, long f) {
         MethodHandle handle = SYSCALL;
         if (handle == null) {
             throw denied();
@@ -144,17 +145,19 @@ public final class Syscalls {
     /// int ioctl(int fd, unsigned long request, void *argument);
     /// ```
     ///
-    /// The segment must be at least as long as the structure that the request number names (`_IOC_SIZE`, `asm-generic/
-    /// ioctl.h`); a structure with a tail states the tail's length itself, and its owner has checked that.
+    /// The segment must be at least as long as the structure that the request number names (`_IOC_SIZE`,
+    /// `asm-generic/ioctl.h`); a structure with a tail states the tail's length itself, and its owner has checked
+    /// that.
     public static int ioctl(int fd, long request, MemorySegment argument) {
         long size = request >>> IOC_SIZESHIFT & IOC_SIZEMASK;
         if (argument.byteSize() < size) {
-            throw new IllegalArgumentException("request 0x%x takes %d bytes, not %d".formatted(request, size, argument.byteSize()));
+            throw new IllegalArgumentException(
+                    "request 0x%x takes %d bytes, not %d".formatted(request, size, argument.byteSize()));
         }
         try {
             return (int) call(NR_IOCTL, fd, request, argument.address(), 0, 0, 0);
         } finally {
-            java.lang.ref.Reference.reachabilityFence(argument);
+            Reference.reachabilityFence(argument);
         }
     }
 
@@ -189,7 +192,8 @@ public final class Syscalls {
     /// int memfd_create(const char *name, unsigned int flags);
     /// ```
     ///
-    /// The name lives in scratch memory for the call; the kernel copies it. Always `MFD_CLOEXEC | MFD_ALLOW_SEALING`.
+    /// The name lives in scratch memory for the call; the kernel copies it. Always `MFD_CLOEXEC |
+    /// MFD_ALLOW_SEALING`.
     public static int memfdCreate(String name) {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment text = scratch.allocateFrom(name);
@@ -220,24 +224,143 @@ public final class Syscalls {
         return (int) call(NR_FCNTL, fd, command, argument, 0, 0, 0);
     }
 
+    /// ```c
+    /// int ioctl(int vcpu, KVM_RUN, 0);
+    /// ```
+    ///
+    /// Blocks for as long as the guest likes, which is why it takes `errno` from a place of the caller and
+    /// allocates nothing. KVM writes only to the `struct kvm_run` that the vCPU maps and to guest memory, both of
+    /// which stay mapped until the calling thread has left the vCPU.
+    public static int kvmRun(MemorySegment capture, int vcpu) {
+        return (int) call(capture, NR_IOCTL, vcpu, KvmRequest.KVM_RUN, 0, 0, 0, 0);
+    }
+
+    /// ```c
+    /// int eventfd2(unsigned int initval, int flags);
+    /// ```
+    public static int eventfd() {
+        return (int) call(NR_EVENTFD2, 0, EFD_CLOEXEC, 0, 0, 0, 0);
+    }
+
+    /// ```c
+    /// ssize_t read(int fd, void *buf, size_t count);
+    /// ```
+    ///
+    /// Fills at most the whole segment.
+    public static long read(int fd, MemorySegment buffer) {
+        try {
+            return call(NR_READ, fd, buffer.address(), buffer.byteSize(), 0, 0, 0);
+        } finally {
+            Reference.reachabilityFence(buffer);
+        }
+    }
+
+    /// ```c
+    /// ssize_t write(int fd, const void *buf, size_t count);
+    /// ```
+    ///
+    /// Takes at most the whole segment.
+    public static long write(int fd, MemorySegment buffer) {
+        try {
+            return call(NR_WRITE, fd, buffer.address(), buffer.byteSize(), 0, 0, 0);
+        } finally {
+            Reference.reachabilityFence(buffer);
+        }
+    }
+
+    /// ```c
+    /// pid_t getpid(void);
+    /// ```
+    public static int getpid() {
+        return (int) call(NR_GETPID, 0, 0, 0, 0, 0, 0);
+    }
+
+    /// ```c
+    /// pid_t gettid(void);
+    /// ```
+    public static int gettid() {
+        return (int) call(NR_GETTID, 0, 0, 0, 0, 0, 0);
+    }
+
+    /// ```c
+    /// int tgkill(pid_t tgid, pid_t tid, int sig);
+    /// ```
+    ///
+    /// The caller knows that the thread blocks the signal for as long as it can arrive.
+    public static int tgkill(int process, int thread, int signal) {
+        return (int) call(NR_TGKILL, process, thread, signal, 0, 0, 0);
+    }
+
+    /// ```c
+    /// int rt_sigprocmask(int how, const kernel_sigset_t *set, kernel_sigset_t *oldset, size_t sigsetsize);
+    /// ```
+    ///
+    /// Changes the mask of the calling thread; it must be restored before the thread goes back to what it did. The
+    /// kernel's set is 8 bytes: bit n - 1 for signal n.
+    ///
+    /// @param mask the signals
+    /// @param old 8 bytes for the mask that was, or null
+    public static int sigprocmask(int how, long mask, @Nullable MemorySegment old) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment set = scratch.allocateFrom(ValueLayout.JAVA_LONG, mask);
+            if (old != null && old.byteSize() < SIGSET_SIZE) {
+                throw new IllegalArgumentException("a signal set takes 8 bytes, not " + old.byteSize());
+            }
+            return (int)
+                    call(NR_RT_SIGPROCMASK, how, set.address(), old == null ? 0 : old.address(), SIGSET_SIZE, 0, 0);
+        } finally {
+            Reference.reachabilityFence(old);
+        }
+    }
+
+    /// ```c
+    /// int rt_sigtimedwait(const kernel_sigset_t *set, siginfo_t *info, const struct timespec *timeout, size_t
+    /// sigsetsize); ```
+    ///
+    /// Takes one pending signal of the set, without waiting for any.
+    ///
+    /// @return its number, or `-EAGAIN` when none is pending
+    public static int sigpoll(long mask) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment set = scratch.allocateFrom(ValueLayout.JAVA_LONG, mask);
+            MemorySegment zero = scratch.allocateFrom(ValueLayout.JAVA_LONG, 0, 0);
+            return (int) call(NR_RT_SIGTIMEDWAIT, set.address(), 0, zero.address(), SIGSET_SIZE, 0, 0);
+        }
+    }
+
     private static final int IOC_SIZESHIFT = 16;
     private static final int IOC_SIZEMASK = 0x3fff;
 
     // arch/x86/entry/syscalls/syscall_64.tbl
+    private static final long NR_READ = 0;
+    private static final long NR_WRITE = 1;
     private static final long NR_CLOSE = 3;
     private static final long NR_LSEEK = 8;
     private static final long NR_MMAP = 9;
     private static final long NR_MUNMAP = 11;
+    private static final long NR_RT_SIGPROCMASK = 14;
     private static final long NR_IOCTL = 16;
     private static final long NR_MADVISE = 28;
+    private static final long NR_GETPID = 39;
     private static final long NR_FCNTL = 72;
     private static final long NR_FTRUNCATE = 77;
+    private static final long NR_RT_SIGTIMEDWAIT = 128;
+    private static final long NR_GETTID = 186;
+    private static final long NR_TGKILL = 234;
     private static final long NR_OPENAT = 257;
+    private static final long NR_EVENTFD2 = 290;
     private static final long NR_MEMFD_CREATE = 319;
 
     private static final long AT_FDCWD = -100;
     private static final int MFD_CLOEXEC = 1;
     private static final int MFD_ALLOW_SEALING = 2;
+
+    private static final long SIGSET_SIZE = 8;
+    private static final int EFD_CLOEXEC = 0x80000;
+
+    // asm-generic/signal-defs.h
+    public static final int SIG_BLOCK = 0;
+    public static final int SIG_SETMASK = 2;
 
     // asm-generic/fcntl.h
     public static final int O_RDONLY = 0;
