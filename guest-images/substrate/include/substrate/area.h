@@ -32,6 +32,8 @@ struct area *mm_area(struct mm *mm, u64 address);
 bool mm_populate(struct mm *mm, u64 start, u64 end, bool write);
 /* Reads the memory of a program that need not be the running one: bytes, short at the first hole, -EFAULT for none. */
 ssize_t mm_read(struct mm *mm, u64 address, void *buf, size_t length);
+/* Forgets the content of private pages: they read as zero, or as the file, from now on (MADV_DONTNEED). */
+long mm_discard(struct mm *mm, u64 address, u64 length);
 /* As mremap(2). */
 long mm_remap(struct mm *mm, u64 address, u64 old_length, u64 new_length, int flags, u64 new_address);
 

@@ -16,23 +16,29 @@ void virtio_mmio_probe(paddr_t base, u64 size, u32 irq);
  */
 bool devices_poll(void);
 
-/* The console takes text as soon as its port is there; before that printk keeps it. */
+/*
+ * Text for the boot console. Never blocks: what the port (not there yet, or slow) has not taken waits in a ring of 8 KiB, whose
+ * oldest text gives way to the newest; how much was lost is told in its place.
+ */
 void console_write(const char *text, size_t len);
-/* Pushes out what console_write queued and waits for the device to take it: for panic. */
+/* Pushes out what console_write queued and waits, for a second at most, for the device to take it: for panic. */
 void console_flush(void);
-
-struct spawn_request;
-
-/* How a process_spawn (task.h) went; the agent may free the request. */
-void agent_spawned(struct spawn_request *request, u32 pid);
-void agent_spawn_failed(struct spawn_request *request, long error, const char *reason);
 
 /* The process ended: tells the host (EXITED or KILLED, UNSUPPORTED before it), after all of its output. */
 void agent_process_ended(struct process *process);
 /* A system call that does not exist was made. */
 void agent_process_unsupported(struct process *process, u32 nr);
 
-/* Ends the machine. */
+/* Rings the doorbell that is owed for what was told to the host, if any is. */
+void agent_flush(void);
+
+/* ---- what the drivers ask of the machine core ---- */
+
+/* The host asked for the end. */
 noreturn void machine_power_off(void);
+/* "write" for __NR_write; NULL for a number that has no name. */
+const char *syscall_name(u32 nr);
+/* As uname(2) gives it in `release`. */
+const char *kernel_release(void);
 
 #endif

@@ -28,6 +28,8 @@ void fpu_save(struct task *task);    /* into task->xsave; they stay in the proce
 void fpu_restore(struct task *task); /* from task->xsave, now */
 void fpu_drop(struct task *task);
 
+/* To another task at once, past the run queue. */
+void switch_context(struct task *next);
 /* What a new task does before its program runs. */
 void task_begin(void);
 /* The task's memory, stack included; it must not be running. */

@@ -44,7 +44,7 @@ struct process {
 	u64 args_start, args_end, env_start, env_end, brk_start, brk;
 	struct sigaction_table *signals;
 	struct agent_process *agent; /* not NULL when the host spawned it and wants its end told */
-	bool exiting;
+	bool exiting, no_new_privs;
 	struct exit_report exit;
 	u64 user_ns, system_ns, start_ns, max_resident;
 	u64 rlimit[16][2]; /* RLIMIT_*: soft, hard */
@@ -76,10 +76,13 @@ struct task {
 	u64 clear_child_tid, robust_list;
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
-	struct spawn_request *spawn; /* still to be done by a new task */
+	struct spawn_call *spawn; /* what a new task is to load, and whom to tell */
 	bool trace; /* every system call is told on the console */
 };
 
+#ifdef SUBSTRATE_HOST_TEST
+struct task *current_task(void);
+#else
 /* The running task: found from the stack pointer, so it needs no register and no privilege. */
 static inline struct task *current_task(void)
 {
@@ -87,6 +90,7 @@ static inline struct task *current_task(void)
 	__asm__("mov %%rsp, %0" : "=r"(sp));
 	return (struct task *)(sp & ~(KERNEL_STACK_SIZE - 1));
 }
+#endif
 #define current current_task()
 
 struct process *process_find(u32 pid); /* not referenced: valid until the caller sleeps */
@@ -116,9 +120,9 @@ struct spawn_request {
 };
 
 /*
- * Makes a process whose only task loads the program itself, in its own context, and then calls exactly one of agent_spawned
- * and agent_spawn_failed (device.h). The request must live until then. -ENOMEM: nothing was made, nothing will be called.
+ * A process that runs the program, or ERR_PTR with `reason` in words (terminated). The program is loaded before this returns,
+ * by the new task itself, in its own context. The files' references are taken over on success.
  */
-long process_spawn(struct spawn_request *request);
+struct process *process_spawn(struct spawn_request *request, char *reason, size_t reason_size);
 
 #endif

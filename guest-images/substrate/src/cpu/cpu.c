@@ -3,7 +3,6 @@
 #include <substrate/mm.h>
 #include <substrate/printk.h>
 
-struct cpu cpu0;
 bool cpu_deprivileged;
 
 /* head.S and entry.S */

@@ -299,6 +299,20 @@ long mm_unmap(struct mm *mm, u64 address, u64 length)
 	return 0;
 }
 
+long mm_discard(struct mm *mm, u64 address, u64 length)
+{
+	u64 end = address + length;
+	for (u64 at = address; at < end;) {
+		const struct area *area = mm_area(mm, at);
+		if (!area)
+			return -ENOMEM;
+		/* The pages of a shared file stay the file's; they only leave this address space. */
+		zap(mm, at, MIN(area->end, end));
+		at = area->end;
+	}
+	return 0;
+}
+
 /* Entries of pages that are there follow the new protection; writing to private ones goes through a fault. */
 static pte_t protected_entry(const struct area *area, pte_t pte)
 {

@@ -466,7 +466,7 @@ static long load(struct program *p, struct process *process, struct mm *mm, stru
 		break;
 	}
 	kfree(phdrs);
-	u64 sp;
+	u64 sp = 0;
 	if (!error)
 		error = build_stack(p, process, mm, &elf, &interpreter, &sp);
 	if (error)

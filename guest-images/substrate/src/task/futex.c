@@ -142,6 +142,44 @@ static long deadline_of(u64 timeout, u32 command, u32 op, u64 *deadline)
 	return 0;
 }
 
+/* One lock of a dead thread; false when its memory is gone. */
+static bool release_lock(u64 address, u32 tid)
+{
+	u32 value, seen;
+	if (user_load((u32 *)address, &value))
+		return false;
+	while ((value & FUTEX_TID_MASK) == tid) {
+		u32 orphaned = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+		if (user_compare_exchange((u32 *)address, value, orphaned, &seen))
+			return false;
+		if (seen == value) {
+			if (value & FUTEX_WAITERS)
+				futex_wake_address(address, 1);
+			break;
+		}
+		value = seen;
+	}
+	return true;
+}
+
+void futex_release_robust(u64 head, u32 tid)
+{
+	struct robust_list_head list;
+	if (copy_from_user(&list, (void *)head, sizeof(list)))
+		return;
+	/* The lowest bit of a link says "priority inheritance"; the list is the program's, so its length is bounded here. */
+	u64 entry = (u64)list.list.next & ~1UL;
+	for (u32 i = 0; i < ROBUST_LIST_LIMIT && entry != head; i++) {
+		u64 next;
+		if (copy_from_user(&next, (void *)entry, sizeof(next)) || !release_lock(entry + (u64)list.futex_offset, tid))
+			return;
+		entry = next & ~1UL;
+	}
+	u64 pending = (u64)list.list_op_pending & ~1UL;
+	if (pending)
+		release_lock(pending + (u64)list.futex_offset, tid);
+}
+
 SYSCALL_DEFINE6(futex, u64, address, u32, op, u32, value, u64, timeout, u64, address2, u32, value3)
 {
 	u32 command = op & FUTEX_CMD_MASK, current_value;

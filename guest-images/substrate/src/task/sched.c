@@ -137,7 +137,7 @@ static void free_dead(void)
 	}
 }
 
-static void switch_to(struct task *next)
+void switch_context(struct task *next)
 {
 	struct task *previous = current;
 	if (previous == next)
@@ -149,20 +149,15 @@ static void switch_to(struct task *next)
 	__builtin_ia32_wrgsbase64(next->gs_base);
 	if (next->xsave)
 		fpu_switch(next);
-	if (previous->state == TASK_DEAD) {
-		fpu_drop(previous);
-		dead = previous;
-	}
 	switch_stack(&previous->kernel_rsp, next->kernel_rsp);
-	free_dead();
 }
 
 /* A new task's first steps, still in the kernel. */
 void task_started(void)
 {
 	free_dead();
-	mm_switch(current->mm);
 	task_begin();
+	free_dead();
 }
 
 void schedule(void)
@@ -175,7 +170,12 @@ void schedule(void)
 		u64 now = monotonic_ns();
 		wake_timer_arm(MIN(now + TIME_SLICE_NS, next_deadline()), now);
 	}
-	switch_to(next);
+	if (current->state == TASK_DEAD) {
+		fpu_drop(current);
+		dead = current;
+	}
+	switch_context(next);
+	free_dead();
 	mm_switch(current->mm);
 }
 

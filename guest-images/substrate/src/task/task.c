@@ -175,7 +175,27 @@ static void set_identity(struct credentials *cred, u32 uid, u32 gid)
 	*cred = (struct credentials){ uid, uid, uid, uid, gid, gid, gid, gid };
 }
 
-static struct task *spawn_task(struct spawn_request *request, struct process *process)
+/* A spawn under way: the new task does it on its own stack and comes back to the spawner. */
+struct spawn_call {
+	const struct spawn_request *request;
+	struct task *spawner;
+	char *reason;
+	size_t reason_size;
+	long error;
+};
+
+static void task_release(struct task *task)
+{
+	if (task->files)
+		fd_table_put(task->files);
+	if (task->fs)
+		fs_context_put(task->fs);
+	if (task->mm)
+		mm_put(task->mm);
+	task_free(task);
+}
+
+static struct task *spawn_task(struct process *process, struct spawn_call *call)
 {
 	struct task *task = task_new(process);
 	if (!task)
@@ -183,76 +203,84 @@ static struct task *spawn_task(struct spawn_request *request, struct process *pr
 	task->mm = mm_new();
 	task->files = fd_table_new();
 	task->fs = fs_context_new();
-	task->trace = request->trace;
-	task->spawn = request;
+	task->trace = call->request->trace;
+	task->spawn = call;
 	if (task->mm && task->files && task->fs)
 		return task;
-	if (task->mm)
-		mm_put(task->mm);
-	if (task->files)
-		fd_table_put(task->files);
-	if (task->fs)
-		fs_context_put(task->fs);
-	task_free(task);
+	task_release(task);
 	return NULL;
 }
 
-long process_spawn(struct spawn_request *request)
+static void process_list_add(struct process *process)
 {
-	struct process *process = process_new();
-	struct task *task = process ? spawn_task(request, process) : NULL;
-	if (!task) {
-		if (process)
-			process_free(process);
-		return -ENOMEM;
-	}
-	process->pid = task->tid;
-	set_identity(&process->cred, request->uid, request->gid);
-	list_push_back(&process->threads, &task->thread_link);
 	struct process *after;
 	list_for_each(after, &processes, link)
 		if (after->pid > process->pid)
 			break;
 	list_push_back(&after->link, &process->link);
-	task_wake(task);
-	cpu0.work = 1;
-	return 0;
 }
 
-static long spawn(const struct spawn_request *request, char *reason, size_t size)
+struct process *process_spawn(struct spawn_request *request, char *reason, size_t reason_size)
 {
+	struct spawn_call call = { .request = request, .spawner = current, .reason = reason, .reason_size = reason_size };
+	struct process *process = process_new();
+	struct task *task = process ? spawn_task(process, &call) : NULL;
+	if (!task) {
+		if (process)
+			process_free(process);
+		snprintf(reason, reason_size, "out of memory");
+		return ERR_PTR(-ENOMEM);
+	}
+	process->pid = task->tid;
+	set_identity(&process->cred, request->uid, request->gid);
+	list_push_back(&process->threads, &task->thread_link);
+	process_list_add(process);
+	switch_context(task);
+	if (call.error) {
+		list_remove(&process->link);
+		task_release(task);
+		process_free(process);
+		mm_switch(current->mm);
+		return ERR_PTR(call.error);
+	}
+	for (int fd = 0; fd < 3; fd++)
+		file_put(request->stdio[fd]);
+	process->agent = request->agent;
+	task_wake(task);
+	cpu0.work = 1;
+	return process;
+}
+
+static long spawn(const struct spawn_call *call)
+{
+	const struct spawn_request *request = call->request;
 	for (int fd = 0; fd < 3; fd++) {
 		struct file *file = file_get(request->stdio[fd]);
 		if (fd_install(current->files, file, fd, false) != fd) {
 			file_put(file);
-			snprintf(reason, size, "out of memory");
+			snprintf(call->reason, call->reason_size, "out of memory");
 			return -ENOMEM;
 		}
 	}
 	long error = fs_context_chdir(current->fs, request->workdir);
 	if (error) {
-		snprintf(reason, size, "no such working directory: %s", request->workdir);
+		snprintf(call->reason, call->reason_size, "no such working directory: %s", request->workdir);
 		return error;
 	}
-	return exec_spawn(request, reason, size);
+	return exec_spawn(request, call->reason, call->reason_size);
 }
 
-/* First steps of a new task, on its own kernel stack: entry.S goes to the program from here. */
 void task_begin(void)
 {
 	struct task *task = current;
-	struct spawn_request *request = task->spawn;
-	char reason[192];
-	if (!request)
+	struct spawn_call *call = task->spawn;
+	mm_switch(task->mm);
+	if (!call)
 		return;
 	task->spawn = NULL;
-	long error = spawn(request, reason, sizeof(reason));
-	if (error) {
-		agent_spawn_failed(request, error, reason);
-		process_exit(127);
-	}
-	task->process->agent = request->agent;
-	agent_spawned(request, task->process->pid);
+	call->error = spawn(call);
+	switch_context(call->spawner);
+	mm_switch(task->mm);
 }
 
 /* ---- ends ---- */
@@ -284,6 +312,8 @@ noreturn static void task_exit(void)
 		if (copy_to_user((void *)task->clear_child_tid, &zero, sizeof(zero)) == 0)
 			futex_wake_address(task->clear_child_tid, 1);
 	}
+	if (task->robust_list)
+		futex_release_robust(task->robust_list, task->tid);
 	list_remove(&task->thread_link);
 	if (list_empty(&process->threads)) {
 		process_ended(process, task);
@@ -410,6 +440,42 @@ SYSCALL_DEFINE0(fork)
 SYSCALL_DEFINE0(vfork)
 {
 	return refuse_process(__NR_vfork);
+}
+
+/* Nobody can have children while a process cannot be copied. */
+SYSCALL_DEFINE4(wait4, int, pid, int __user *, status, int, options, void __user *, usage)
+{
+	(void)pid, (void)status, (void)options, (void)usage;
+	return -ECHILD;
+}
+
+SYSCALL_DEFINE5(waitid, int, which, int, pid, void __user *, info, int, options, void __user *, usage)
+{
+	(void)which, (void)pid, (void)info, (void)options, (void)usage;
+	return -ECHILD;
+}
+
+SYSCALL_DEFINE1(set_tid_address, u64, address)
+{
+	current->clear_child_tid = address;
+	return current->tid;
+}
+
+SYSCALL_DEFINE2(set_robust_list, u64, head, size_t, size)
+{
+	if (size != sizeof(struct robust_list_head))
+		return -EINVAL;
+	current->robust_list = head;
+	return 0;
+}
+
+SYSCALL_DEFINE3(get_robust_list, int, tid, u64 __user *, head, size_t __user *, size)
+{
+	const size_t length = sizeof(struct robust_list_head);
+	struct task *task = tid ? task_find((u32)tid) : current;
+	if (!task)
+		return -ESRCH;
+	return copy_to_user(head, &task->robust_list, sizeof(u64)) || copy_to_user(size, &length, sizeof(length)) ? -EFAULT : 0;
 }
 
 SYSCALL_DEFINE1(exit, int, code)
