@@ -66,10 +66,9 @@ class AgentSessionTest {
                                 .put(FakeAgent.string("substrate"))
                                 .put(FakeAgent.string("x"))
                                 .putInt(1))),
-                breach("65536 bytes of output for a credit of 0", (_, process) -> {
-                    for (int i = 0; i < 5; i++) {
-                        process.writeUnchecked(1, new byte[65_536], 0, 65_536);
-                    }
+                breach("262144 bytes of output for a credit of 262143", (_, process) -> {
+                    process.writeUnchecked(1, new byte[1], 0, 1);
+                    process.writeUnchecked(1, new byte[262_144], 0, 262_144);
                 }),
                 breach("SPAWNED twice", (_, process) ->
                         process.send(Frames.SPAWNED, FakeAgent.payload(8).putInt(1).putInt(0))),
