@@ -19,8 +19,8 @@ public final class SandboxSpec {
     /// The least that a guest can be given: 16 MiB.
     public static final Memory MIN_MEMORY = Memory.mebibytes(16);
 
-    /// The most that a guest can be given: 512 GiB.
-    public static final Memory MAX_MEMORY = Memory.gibibytes(512);
+    /// The most that a guest can be given: 63 GiB, as much as fits below the image.
+    public static final Memory MAX_MEMORY = Memory.gibibytes(63);
 
     /// What every program finds as its environment: `PATH`, with the directories where Linux keeps programs.
     public static final Map<String, String> DEFAULT_ENV =

@@ -151,8 +151,7 @@ public final class Vcpu {
     ///
     /// @throws KvmException if KVM does not know, or the host's counter is not constant
     public int tscKhz() {
-        return (int) fd.use(raw -> KvmException.check(
-                "KVM_GET_TSC_KHZ of vCPU " + index, Syscalls.ioctl(raw, KvmRequest.KVM_GET_TSC_KHZ, 0)));
+        return (int) KvmException.check("KVM_GET_TSC_KHZ", fd.ioctl(KvmRequest.KVM_GET_TSC_KHZ, 0));
     }
 
     /// Where a linear address lies in guest-physical memory, by the vCPU's own page tables (`KVM_TRANSLATE`).
