@@ -1,8 +1,13 @@
 import org.jspecify.annotations.NullMarked;
 
-/// What runs inside a microVM: the guest kernel, the agent protocol, image formats and their builders.
+/// What runs inside a microVM, as data: root file systems, guest kernels and their boot parameters, and the protocol spoken
+/// with the agent in the guest. This module knows no KVM; it reads and writes bytes.
 @NullMarked
 module io.vivarium.guestimages {
     requires static org.jspecify;
-    requires org.slf4j;
+
+    exports io.vivarium.guestimages;
+    exports io.vivarium.guestimages.boot;
+    exports io.vivarium.guestimages.erofs;
+    exports io.vivarium.guestimages.tar;
 }

@@ -26,8 +26,19 @@ void console_flush(void);
 
 /* The process ended: tells the host (EXITED or KILLED, UNSUPPORTED before it), after all of its output. */
 void agent_process_ended(struct process *process);
-/* A system call that does not exist was made. */
+/* A system call that does not exist was made; counted for the nearest ancestor that the host spawned. */
 void agent_process_unsupported(struct process *process, u32 nr);
+/* Rings the doorbell that is owed for what was told to the host, if any is. */
+void agent_flush(void);
+
+/* What the drivers ask of the machine core. */
+
+/* The host asked for the end. */
+noreturn void machine_power_off(void);
+/* "write" for __NR_write; NULL for a number that has no name. */
+const char *syscall_name(u32 nr);
+/* As uname(2) gives it in `release`. */
+const char *kernel_release(void);
 
 /* Rings the doorbell that is owed for what was told to the host, if any is. */
 void agent_flush(void);
@@ -40,5 +51,7 @@ noreturn void machine_power_off(void);
 const char *syscall_name(u32 nr);
 /* As uname(2) gives it in `release`. */
 const char *kernel_release(void);
+const char *kernel_version(void);
+const char *kernel_hostname(void);
 
 #endif

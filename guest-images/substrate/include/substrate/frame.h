@@ -23,6 +23,8 @@ struct frame {
 /* At boot: RAM that is free, lowest range first; then frames_init once. */
 void frames_add(paddr_t start, paddr_t end);
 void frames_init(void);
+/* Between the two: a zero frame of the first range, for page tables. */
+paddr_t frames_take_early(void);
 /* NULL when the address is not in RAM. */
 struct frame *frame_of(paddr_t frame);
 /* A zero frame that nothing was ever stored in, or 0: a page that costs nothing to hand out. */

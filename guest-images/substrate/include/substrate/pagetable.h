@@ -17,6 +17,9 @@ pte_t *pagetable_entry(paddr_t root, u64 address, bool create);
 /* The first address ≥ `address` that may have a table, given that `address` has none. */
 u64 pagetable_skip(paddr_t root, u64 address);
 
+/* At boot: makes a range of guest-physical memory visible at DIRECT_MAP. */
+void direct_map(paddr_t start, paddr_t end);
+
 pte_t pte_make(paddr_t frame, int prot, bool writable);
 /* Not accessible, but the frame is kept for the day it is again (PROT_NONE). */
 static inline pte_t pte_park(paddr_t frame) { return frame | 1 << 9; }

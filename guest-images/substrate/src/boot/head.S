@@ -18,7 +18,7 @@
 #define EFER_BITS 0xd01        /* SCE, LME, LMA, NXE */
 #define SFMASK_BITS 0x47700    /* AC, NT, IOPL, DF, IF, TF: what the kernel wants clear */
 #define CR0_BITS 0x80010033    /* PG, WP, NE, ET, MP, PE; not AM, so that a program's AC flag means nothing */
-#define CR4_BITS 0x506a0       /* PAE, PGE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE, without MCE */
+#define CR4_BITS 0x6a0         /* PAE, PGE, OSFXSR, OSXMMEXCPT; init_native adds what CPUID offers */
 
 	.text
 	.globl startup_64
@@ -28,7 +28,8 @@ startup_64:
 	mov	$1f, %rax
 	jmp	*%rax
 1:
-	mov	$CR4_BITS, %eax
+	mov	%cr4, %rax
+	or	$CR4_BITS, %eax
 	mov	%rax, %cr4
 	mov	$CR0_BITS, %eax
 	mov	%rax, %cr0
@@ -49,13 +50,12 @@ startup_64:
 	mov	$(0x23 << 16 | KERNEL_CS), %edx
 	wrmsr
 	mov	$MSR_LSTAR, %ecx
-	mov	$syscall_entry, %eax
+	mov	$(syscall_entry - 0xffffffff00000000), %eax
 	mov	$-1, %edx
 	wrmsr
 	/* Down to CPL 3, to see at which privilege `syscall` comes back. */
 	mov	%rsi, %rdi
 	mov	$boot_user_stack_top, %rax
-	push_frame_on_tss_stack:
 	mov	$exception_stack_top, %rsp
 	pushq	$USER_SS
 	push	%rax
@@ -99,12 +99,19 @@ kernel_pd:
 	.set	address, address + 0x200000
 	.endr
 
+/* The first GiB is the kernel's own; the last below 4 GiB holds the device windows; direct_map() adds what else there is. */
 	.globl direct_pdpt
 direct_pdpt:
-	.set	address, 0
+	.quad	kernel_pd - KERNEL_BASE + TABLE
+	.fill	2, 8, 0
+	.quad	device_pd - KERNEL_BASE + TABLE
+	.fill	508, 8, 0
+
+device_pd:
+	.set	address, 0xc0000000
 	.rept	512
 	.quad	address + LEAF + PTE_LARGE
-	.set	address, address + 0x40000000
+	.set	address, address + 0x200000
 	.endr
 
 /* ---- segments ---- */
@@ -138,7 +145,7 @@ gdt:
 	.quad	0x00cff3000000ffff     /* 0x28 user data */
 	.quad	0x00affb000000ffff     /* 0x30 user code */
 	.quad	0
-	.quad	0x8000890000000067 | 0x600000 << 16 & 0xffffff0000    /* 0x40 TSS at 0xffffffff80600000 */
+	.quad	0x8000896000000067     /* 0x40 TSS at 0xffffffff80600000 */
 	.quad	0xffffffff
 gdt_end:
 gdt_pointer:

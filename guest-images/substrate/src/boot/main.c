@@ -7,6 +7,7 @@
 #include <substrate/fs.h>
 #include <substrate/main.h>
 #include <substrate/mm.h>
+#include <substrate/pagetable.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/scheduler.h>
@@ -112,6 +113,10 @@ static void find_memory(const struct boot_params *params, paddr_t *image, u64 *i
 		if (e->type == E820_RAM && e->addr + e->size > first_free)
 			frames_add(MAX(e->addr, first_free), e->addr + e->size);
 	}
+	/* The first GiB is there already. */
+	for (unsigned int i = 0; i < MIN(params->e820_entries, E820_MAX_ENTRIES_ZEROPAGE); i++)
+		if (params->e820_table[i].type == E820_RAM && params->e820_table[i].addr + params->e820_table[i].size > 1UL << 30)
+			direct_map(params->e820_table[i].addr, params->e820_table[i].addr + params->e820_table[i].size);
 }
 
 static void take_seed(const struct boot_params *params)
@@ -140,6 +145,7 @@ noreturn static void run(const struct boot_params *params)
 	for_each_option(line, line_length, early_option);
 	time_init(tsc_khz);
 	find_memory(params, &image, &image_size);
+	direct_map(image, image + image_size);
 	frames_init();
 	take_seed(params);
 	user_init();

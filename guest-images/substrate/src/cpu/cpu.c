@@ -7,7 +7,7 @@ bool cpu_deprivileged;
 
 /* head.S and entry.S */
 void gate(u64 operation, u64 argument);
-extern u64 boot_pml4[], kernel_pdpt[], kernel_pd[], direct_pdpt[];
+extern u64 boot_pml4[], kernel_pd[];
 extern const char idt_native_pointer[], text_end[];
 extern u8 tss_rsp0[];
 
@@ -15,6 +15,8 @@ extern u8 tss_rsp0[];
 #define KERNEL_TEXT_PHYS 0x200000UL
 #define PTE_NX (1UL << 63)
 
+#define CR4_FSGSBASE (1UL << 16)
+#define CR4_OSXSAVE (1UL << 18)
 #define CR4_SMEP (1UL << 20)
 #define CR4_SMAP (1UL << 21)
 
@@ -25,39 +27,43 @@ void cpuid(u32 leaf, u32 subleaf, u32 out[4])
 
 /*
  * The tables of head.S are open to CPL 3, where the boot code runs. A native kernel closes its half of the address space:
- * supervisor only, text read-only, everything else not executable.
+ * supervisor only, text and constants read-only, everything but text not executable.
  */
 static void close_kernel_half(void)
 {
-	const u64 *end = direct_pdpt + 512;
-	for (u64 *e = direct_pdpt; e < end; e++)
-		*e = (*e & ~(u64)PTE_USER) | PTE_NX;
+	const unsigned int text = KERNEL_TEXT_PHYS >> 21, constants = text + 1;
 	for (unsigned int i = 0; i < 512; i++) {
-		u64 entry = kernel_pd[i] & ~(u64)PTE_USER;
-		bool text = i == KERNEL_TEXT_PHYS >> 21;
-		bool constants = i == (KERNEL_TEXT_PHYS >> 21) + 1;
-		kernel_pd[i] = text ? entry & ~(u64)PTE_WRITE : constants ? (entry & ~(u64)PTE_WRITE) | PTE_NX : entry | PTE_NX;
+		if (i == text || i == constants)
+			kernel_pd[i] &= ~(u64)PTE_WRITE;
+		if (i != text)
+			kernel_pd[i] |= PTE_NX;
 	}
-	boot_pml4[273] &= ~(u64)PTE_USER;
+	/* A right that is missing at the top is missing below. */
+	boot_pml4[273] = (boot_pml4[273] & ~(u64)PTE_USER) | PTE_NX;
 	boot_pml4[511] &= ~(u64)PTE_USER;
-	kernel_pdpt[510] &= ~(u64)PTE_USER;
 }
 
 static void init_native(void)
 {
 	u64 cr4;
-	u32 leaf7[4];
+	u32 leaf1[4], leaf7[4], leafd[4];
 
 	BUG_ON((u64)text_end > KERNEL_BASE + KERNEL_TEXT_PHYS + (2UL << 20));
 	__asm__ volatile("lidt (%0)" : : "r"(idt_native_pointer) : "memory");
 	close_kernel_half();
+	cpuid(1, 0, leaf1);
 	cpuid(7, 0, leaf7);
+	cpuid(0xd, 0, leafd);
+	if (!(leaf7[1] & 1) || !(leaf1[2] & 1 << 26))
+		panic("the processor has no %s", leaf7[1] & 1 ? "XSAVE" : "FSGSBASE");
 	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	cr4 |= CR4_FSGSBASE | CR4_OSXSAVE;
 	if (leaf7[1] & 1 << 7)
 		cr4 |= CR4_SMEP;
 	if (leaf7[1] & 1 << 20)
 		cr4 |= CR4_SMAP;
 	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+	__asm__ volatile("xsetbv" : : "c"(0), "a"(leafd[0]), "d"(leafd[3]));
 	/* Toggling PGE drops global entries too; none are used, the reload of cr3 below drops the rest. */
 	__asm__ volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" : : : "rax", "memory");
 }

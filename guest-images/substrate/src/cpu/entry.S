@@ -11,6 +11,9 @@
  */
 #include <substrate/cpu.h>
 
+/* The upper 32 bits of every address in the kernel's image, which are all ones. */
+#define HIGH_HALF 0xffffffff00000000
+
 .macro PUSH_GENERAL rax
 	push	%rdi
 	push	%rsi
@@ -118,6 +121,7 @@ undefined_bounce:
 gate_halt:
 	cmpb	$0, cpu0 + CPU_WORK
 	jne	1f
+	sti		/* takes effect behind the next instruction: what comes before it ends the halt */
 	hlt
 1:	iretq
 gate_load_cr3:
@@ -149,9 +153,9 @@ interrupt_bounce:
 	pushq	$trap_bounced
 	iretq
 1:	movb	$1, cpu0 + CPU_WORK
-	cmpl	$exit_window, 16(%rsp)
+	cmpl	$(exit_window - HIGH_HALF), 16(%rsp)
 	jb	2f
-	cmpl	$exit_window_end, 16(%rsp)
+	cmpl	$(exit_window_end - HIGH_HALF), 16(%rsp)
 	jae	2f
 	movq	$exit_restart, 16(%rsp)
 2:	add	$16, %rsp

@@ -43,6 +43,15 @@ void frames_add(paddr_t start, paddr_t end)
 	ram.untouched += (end - start) >> PAGE_SHIFT;
 }
 
+paddr_t frames_take_early(void)
+{
+	struct range *first = &ram.ranges[0];
+	if (ram.range_count == 0 || first->next == first->end)
+		panic("too little memory for page tables");
+	ram.untouched--;
+	return first->next++ << PAGE_SHIFT;
+}
+
 void frames_init(void)
 {
 	struct range *first = &ram.ranges[0];

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/mman.h>
 #include <substrate/cpu.h>
+#include <substrate/frame.h>
 #include <substrate/mm.h>
 #include <substrate/pagetable.h>
+#include <substrate/printk.h>
 #include <substrate/string.h>
 
 #define LEVELS 4
@@ -91,4 +93,19 @@ pte_t pte_make(paddr_t frame, int prot, bool writable)
 	if (!(prot & PROT_EXEC))
 		pte |= PTE_NX;
 	return pte;
+}
+
+void direct_map(paddr_t start, paddr_t end)
+{
+	extern u64 direct_pdpt[];
+	const u64 span = 1UL << 21;
+	for (paddr_t at = ALIGN_DOWN(start, span); at < end; at += span) {
+		if (at >= DIRECT_MAP_SIZE)
+			panic("memory at %lx is beyond the direct map", at);
+		u64 *entry = &direct_pdpt[at >> 30];
+		if (!pte_present(*entry))
+			*entry = frames_take_early() | PTE_TABLE;
+		u64 *large = (u64 *)phys_to_virt(pte_frame(*entry)) + (at >> 21 & (ENTRIES - 1));
+		*large = at | PTE_TABLE | PTE_DIRTY | PTE_LARGE;
+	}
 }

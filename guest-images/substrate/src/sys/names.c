@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of all Linux system calls, for what is told about those that do not exist here. */
 #include <substrate/device.h>
+#include <substrate/task.h>
 #include <substrate/version.h>
 
 static const char *const names[] = {
@@ -376,4 +377,14 @@ const char *syscall_name(u32 nr)
 const char *kernel_release(void)
 {
 	return SUBSTRATE_RELEASE;
+}
+
+const char *kernel_version(void)
+{
+	return SUBSTRATE_VERSION;
+}
+
+const char *kernel_hostname(void)
+{
+	return SUBSTRATE_HOSTNAME;
 }

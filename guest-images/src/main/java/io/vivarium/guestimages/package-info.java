@@ -1,2 +1,2 @@
-/// What runs inside a microVM.
+/// Root file systems as immutable trees, and Vivarium's own guest kernel.
 package io.vivarium.guestimages;

@@ -1,2 +1,2 @@
-/// Read-only root file systems: EROFS images.
+/// Writing and checking EROFS images, the read-only file systems that guests map.
 package io.vivarium.guestimages.erofs;

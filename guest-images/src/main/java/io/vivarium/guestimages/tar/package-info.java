@@ -1,2 +1,2 @@
-/// Root file systems that come as tar archives.
+/// Reading tar archives into root file systems.
 package io.vivarium.guestimages.tar;

@@ -1,0 +1,280 @@
+package io.vivarium.guestimages;
+
+import io.vivarium.guestimages.TreeNode.Directory;
+import io.vivarium.guestimages.TreeNode.RegularFile;
+import io.vivarium.guestimages.TreeNode.SymbolicLink;
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/// A root file system as an immutable tree: what an image is made from, and what an image says.
+///
+/// It comes from a host directory ([#fromDirectory(Path)]), from a tar archive (`io.vivarium.guestimages.tar.TarReader`), from
+/// an image (`io.vivarium.guestimages.erofs.ErofsImage`), or from a program ([#builder()]). File contents stay where they are
+/// until they are read; [#close()] lets go of what holds them. Extended attributes are not part of a tree.
+///
+/// A tree may be used by several threads; closing it while another thread reads contents makes that read fail.
+public final class RootFs implements Closeable {
+    /// Deepest nesting of directories that a tree can have; a path of [FileName#MAX_PATH_BYTES] bytes could name twice that.
+    public static final int MAX_DEPTH = 1024;
+
+    private final Directory root;
+    private final Closeable storage;
+
+    /// @param root the directory `/`
+    /// @param storage what holds the contents, closed with the tree
+    /// @throws InvalidTreeException the tree is deeper than [#MAX_DEPTH], or has one directory in two places
+    public RootFs(Directory root, Closeable storage) {
+        checkShape(root, "/", 0, new IdentityHashMap<>());
+        this.root = root;
+        this.storage = storage;
+    }
+
+    /// A tree whose contents need no closing.
+    ///
+    /// @throws InvalidTreeException the tree is deeper than [#MAX_DEPTH], or has one directory in two places
+    public RootFs(Directory root) {
+        this(root, () -> {});
+    }
+
+    private static void checkShape(Directory directory, String path, int depth, IdentityHashMap<Directory, String> seen) {
+        if (depth > MAX_DEPTH) {
+            throw new InvalidTreeException(path, "directories are nested deeper than " + MAX_DEPTH);
+        }
+        String elsewhere = seen.put(directory, path);
+        if (elsewhere != null) {
+            throw new InvalidTreeException(path, "the same directory is also " + elsewhere + "; directories have one place");
+        }
+        directory.entries().forEach((String name, TreeNode node) -> {
+            if (node instanceof Directory child) {
+                checkShape(child, (depth == 0 ? "/" : path + "/") + name, depth + 1, seen);
+            }
+        });
+    }
+
+    /// What a host directory holds: the directory itself is `/`, links are not followed, files that are one file on the host
+    /// (hard links) are one file in the tree. Owners, modes and times are the host's; see [#mapAttributes].
+    ///
+    /// @throws ImageException the directory holds what a tree cannot (a name that is not UTF-8, too deep a nesting)
+    /// @throws IOException the host refuses to read something
+    public static RootFs fromDirectory(Path directory) throws IOException {
+        return new HostTree(directory).read();
+    }
+
+    /// A tree with nothing in it but `/`, to be filled.
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /// The directory `/`.
+    public Directory root() {
+        return root;
+    }
+
+    /// The node at a path, without following symbolic links; empty when there is none.
+    ///
+    /// @throws InvalidTreeException the path has `..` in it
+    public Optional<TreeNode> find(String path) {
+        TreeNode node = root;
+        for (String name : split(path)) {
+            TreeNode child = node instanceof Directory directory ? directory.entries().get(name) : null;
+            if (child == null) {
+                return Optional.empty();
+            }
+            node = child;
+        }
+        return Optional.of(node);
+    }
+
+    /// The same tree with the attributes of every file changed, for example `attributes -> attributes.withOwner(0, 0)`. The
+    /// contents are shared with this tree, which must stay open as long.
+    public RootFs mapAttributes(UnaryOperator<Attributes> change) {
+        return new RootFs(map(root, change, new IdentityHashMap<>()), storage);
+    }
+
+    private static Directory map(
+            Directory directory, UnaryOperator<Attributes> change, IdentityHashMap<TreeNode, TreeNode> links) {
+        SequencedMap<String, TreeNode> entries = new LinkedHashMap<>();
+        directory
+                .entries()
+                .forEach((String name, TreeNode node) -> entries.put(
+                        name,
+                        node instanceof Directory child
+                                ? map(child, change, links)
+                                : links.computeIfAbsent(node, (TreeNode key) -> key.withAttributes(change))));
+        return new Directory(change.apply(directory.attributes()), entries);
+    }
+
+    /// Lets go of what holds the contents. Idempotent.
+    @Override
+    public void close() throws IOException {
+        storage.close();
+    }
+
+    /// The names on the way to `path`, which is taken from the root whether or not it begins with a `/`.
+    private static List<String> split(String path) {
+        if (FileName.encode(path).length > FileName.MAX_PATH_BYTES) {
+            throw new InvalidTreeException(path, "the path is longer than " + FileName.MAX_PATH_BYTES + " bytes");
+        }
+        List<String> names = new ArrayList<>();
+        for (String name : path.split("/", -1)) {
+            if (name.isEmpty() || name.equals(".")) {
+                continue;
+            }
+            if (name.equals("..")) {
+                throw new InvalidTreeException(path, "the path has '..' in it");
+            }
+            try {
+                FileName.check(name);
+            } catch (InvalidTreeException e) {
+                throw new InvalidTreeException(path.replace("\0", "\\0"), e.reason());
+            }
+            names.add(name);
+        }
+        return names;
+    }
+
+    /// Fills a tree path by path. A path is taken from the root with or without a leading `/`. Directories on the way that were
+    /// not added themselves are made with mode 0755, owner root and the time of the epoch. Adding a path again replaces what was
+    /// there, as unpacking an archive does; a directory added again keeps its entries and takes the new attributes.
+    ///
+    /// Not for use by several threads at once.
+    public static final class Builder {
+        private static final Attributes IMPLICIT_DIRECTORY = Attributes.of(0755);
+
+        private final MutableDirectory root = new MutableDirectory(IMPLICIT_DIRECTORY);
+
+        private Builder() {}
+
+        /// What is at a name while the tree is filled: a directory still open, or a finished node.
+        private sealed interface Slot {}
+
+        private record Finished(TreeNode node) implements Slot {}
+
+        private static final class MutableDirectory implements Slot {
+            private Attributes attributes;
+            private final Map<String, Slot> entries = new HashMap<>();
+
+            MutableDirectory(Attributes attributes) {
+                this.attributes = attributes;
+            }
+
+            Directory freeze() {
+                Map<String, TreeNode> nodes = HashMap.newHashMap(entries.size());
+                entries.forEach((String name, Slot slot) -> nodes.put(name, switch (slot) {
+                    case MutableDirectory directory -> directory.freeze();
+                    case Finished finished -> finished.node();
+                }));
+                return Directory.of(attributes, nodes);
+            }
+        }
+
+        /// Adds a node. A [Directory] brings its entries along.
+        ///
+        /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a directory, a
+        ///     directory where another file is or the reverse, deeper than [#MAX_DEPTH]
+        public Builder add(String path, TreeNode node) {
+            if (node instanceof Directory directory) {
+                directory(path, directory.attributes());
+                directory.entries().forEach((String name, TreeNode child) -> add(path + "/" + name, child));
+                return this;
+            }
+            List<String> names = split(path);
+            if (names.isEmpty()) {
+                throw new InvalidTreeException(path, "the root can only be a directory");
+            }
+            MutableDirectory parent = parentOf(path, names);
+            if (parent.entries.get(names.getLast()) instanceof MutableDirectory) {
+                throw new InvalidTreeException(path, "is a directory already and cannot become another kind of file");
+            }
+            parent.entries.put(names.getLast(), new Finished(node));
+            return this;
+        }
+
+        /// Adds a directory, or changes the attributes of one that is there.
+        ///
+        /// @throws InvalidTreeException as [#add] says
+        public Builder directory(String path, Attributes attributes) {
+            List<String> names = split(path);
+            MutableDirectory directory = root;
+            if (!names.isEmpty()) {
+                MutableDirectory parent = parentOf(path, names);
+                directory = descend(path, parent, names.getLast());
+            }
+            directory.attributes = attributes;
+            return this;
+        }
+
+        /// Adds a regular file.
+        ///
+        /// @throws InvalidTreeException as [#add] says
+        public Builder file(String path, Content content, Attributes attributes) {
+            return add(path, new RegularFile(attributes, content));
+        }
+
+        /// Adds a symbolic link with mode 0777, owner root and the time of the epoch.
+        ///
+        /// @throws InvalidTreeException as [#add] says; the target is empty or too long
+        public Builder symbolicLink(String path, String target) {
+            return add(path, new SymbolicLink(Attributes.of(0777), target));
+        }
+
+        /// Gives a file that was added before one more name.
+        ///
+        /// @throws InvalidTreeException as [#add] says; there is no such file, or it is a directory
+        public Builder hardLink(String path, String existing) {
+            @Nullable Slot slot = root;
+            for (String name : split(existing)) {
+                slot = slot instanceof MutableDirectory directory ? directory.entries.get(name) : null;
+            }
+            return switch (slot) {
+                case null -> throw new InvalidTreeException(path, "hard link to " + existing + ", which is not there");
+                case MutableDirectory _ ->
+                    throw new InvalidTreeException(path, "hard link to " + existing + ", which is a directory");
+                case Finished finished -> add(path, finished.node());
+            };
+        }
+
+        /// The tree as filled so far; the builder can go on being used.
+        public RootFs build() {
+            return new RootFs(root.freeze());
+        }
+
+        /// As [#build()], with what holds the contents, closed with the tree.
+        public RootFs build(Closeable storage) {
+            return new RootFs(root.freeze(), storage);
+        }
+
+        private MutableDirectory parentOf(String path, List<String> names) {
+            if (names.size() > MAX_DEPTH) {
+                throw new InvalidTreeException(path, "directories are nested deeper than " + MAX_DEPTH);
+            }
+            MutableDirectory directory = root;
+            for (String name : names.subList(0, names.size() - 1)) {
+                directory = descend(path, directory, name);
+            }
+            return directory;
+        }
+
+        private static MutableDirectory descend(String path, MutableDirectory parent, String name) {
+            return switch (parent.entries.computeIfAbsent(
+                    name, (String missing) -> new MutableDirectory(IMPLICIT_DIRECTORY))) {
+                case MutableDirectory directory -> directory;
+                case Finished(SymbolicLink link) ->
+                    throw new InvalidTreeException(
+                            path, "'" + name + "' on the way is a symbolic link (to " + link.target() + "), not a directory");
+                case Finished _ -> throw new InvalidTreeException(path, "'" + name + "' on the way is not a directory");
+            };
+        }
+    }
+}

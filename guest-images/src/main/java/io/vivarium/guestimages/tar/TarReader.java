@@ -1,0 +1,2 @@
+package io.vivarium.guestimages.tar;
+final class TarReader {}
