@@ -4,9 +4,14 @@ package io.vivarium.internal;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.RemovalCause;
+import io.vivarium.guestimages.ImageException;
+import io.vivarium.guestimages.boot.BootParams;
+import io.vivarium.guestimages.boot.CommandLine;
+import io.vivarium.guestimages.boot.KernelImage;
 import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.x86.LinuxBoot;
 import io.vivarium.snapshot.MemoryTemplate;
+import java.lang.foreign.MemorySegment;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -17,7 +22,8 @@ final class BootTemplates {
 
     private static final long HUGE_PAGE = 2 << 20;
 
-    private final KernelElf kernel;
+    private final KernelImage kernel;
+    private final CommandLine commandLine;
     private final LinuxBoot boot;
     private final Cache<MachineMap, Counted> cache = Caffeine.newBuilder()
             .maximumSize(MOST)
@@ -29,9 +35,11 @@ final class BootTemplates {
             })
             .build();
 
-    BootTemplates(KernelElf kernel) {
+    /// @param commandLine what the kernel is told
+    BootTemplates(KernelImage kernel, CommandLine commandLine) {
         this.kernel = kernel;
-        this.boot = new LinuxBoot(kernel.entry(), MachineMap.BOOT_PARAMS);
+        this.commandLine = commandLine;
+        this.boot = new LinuxBoot(kernel.entry(), BootParams.ADDRESS);
     }
 
     /// How a vCPU enters what a template holds.
@@ -59,19 +67,22 @@ final class BootTemplates {
     }
 
     private MemoryTemplate prepare(MachineMap map) {
-        long size = Math.ceilDiv(kernel.end(), HUGE_PAGE) * HUGE_PAGE;
-        return MemoryTemplate.prepare("vivarium-boot", size, memory -> write(map, memory));
+        return MemoryTemplate.prepare("vivarium-boot", size(), memory -> write(map, memory));
     }
 
     private void write(MachineMap map, GuestMemory memory) {
-        kernel.load(memory);
+        MemorySegment all = memory.writableSlice(0, size());
+        try {
+            kernel.load(all);
+        } catch (ImageException e) {
+            throw new IllegalStateException("the template was made for this kernel", e);
+        }
         boot.writeTables(memory);
-        BootParams.write(
-                memory.writableSlice(MachineMap.BOOT_PARAMS, BootParams.SIZE),
-                MachineMap.COMMAND_LINE,
-                MachineMap.COMMAND_LINE_SIZE,
-                MachineMap.SEED,
-                map.memoryMap());
+        new BootParams(commandLine, map.memoryMap()).write(all);
+    }
+
+    private long size() {
+        return Math.ceilDiv(kernel.end(), HUGE_PAGE) * HUGE_PAGE;
     }
 
     /// A template that is closed when it has left the cache and nobody uses it.

@@ -2,8 +2,11 @@
 package io.vivarium.internal;
 
 import io.vivarium.HostUnavailableException;
+import io.vivarium.guestimages.boot.Substrate;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.KvmUnavailableException;
+import io.vivarium.kvm.Machine;
+import io.vivarium.kvm.RegionSpec;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -23,7 +26,7 @@ record HostKvm(Kvm kvm, BootTemplates templates) {
         try {
             HostKvm open = shared;
             if (open == null) {
-                open = new HostKvm(Kvm.open(), new BootTemplates(SubstrateKernel.get()));
+                open = create(Kvm.open());
                 shared = open;
             }
             return open;
@@ -31,6 +34,23 @@ record HostKvm(Kvm kvm, BootTemplates templates) {
             throw new HostUnavailableException(HostProbe.unavailable(e.unavailable()));
         } finally {
             LOCK.unlock();
+        }
+    }
+
+    private static HostKvm create(Kvm kvm) {
+        try {
+            return new HostKvm(
+                    kvm, new BootTemplates(Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
+        } catch (RuntimeException | Error e) {
+            kvm.close();
+            throw e;
+        }
+    }
+
+    /// The frequency of every machine's time-stamp counter, which only a vCPU tells.
+    private static int tscKhz(Kvm kvm) {
+        try (Machine machine = Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
+            return machine.vcpu(0).tscKhz();
         }
     }
 }

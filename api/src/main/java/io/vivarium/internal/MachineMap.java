@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
-import io.vivarium.internal.BootParams.E820;
+import io.vivarium.guestimages.boot.BootParams.MemoryRange;
+import io.vivarium.guestimages.boot.BootParams.Type;
+import io.vivarium.guestimages.boot.CommandLine;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.snapshot.MemoryTemplate;
 import java.util.ArrayList;
@@ -21,15 +23,6 @@ import java.util.List;
 /// @param memory bytes of RAM, a multiple of 2 MiB
 /// @param imageSize bytes of the root image
 record MachineMap(long memory, long imageSize) {
-    static final long BOOT_PARAMS = 0x10000;
-
-    /// The page that is written anew for each machine: the command line, then the seed.
-    static final long COMMAND_LINE = 0x11000;
-
-    static final int COMMAND_LINE_SIZE = 2048;
-    static final long SEED = COMMAND_LINE + COMMAND_LINE_SIZE;
-    static final int SEED_BYTES = 32;
-
     static final long CONSOLE = 0xD000_0000L;
     static final int CONSOLE_IRQ = 5;
     static final long WAKE_TIMER = 0xD00F_F000L;
@@ -75,21 +68,27 @@ record MachineMap(long memory, long imageSize) {
     }
 
     /// The memory map that the guest is told.
-    List<E820> memoryMap() {
-        List<E820> ranges = new ArrayList<>();
-        ranges.add(new E820(0, CONVENTIONAL_END, E820.RAM));
-        ranges.add(new E820(EXTENDED_START, Math.min(memory, LOW_END) - EXTENDED_START, E820.RAM));
+    List<MemoryRange> memoryMap() {
+        List<MemoryRange> ranges = new ArrayList<>();
+        ranges.add(new MemoryRange(0, CONVENTIONAL_END, Type.RAM));
+        ranges.add(new MemoryRange(EXTENDED_START, Math.min(memory, LOW_END) - EXTENDED_START, Type.RAM));
         if (memory > LOW_END) {
-            ranges.add(new E820(HIGH_START, memory - LOW_END, E820.RAM));
+            ranges.add(new MemoryRange(HIGH_START, memory - LOW_END, Type.RAM));
         }
-        ranges.add(new E820(IMAGE, Math.ceilDiv(imageSize, PAGE) * PAGE, E820.PERSISTENT_MEMORY));
+        ranges.add(new MemoryRange(IMAGE, Math.ceilDiv(imageSize, PAGE) * PAGE, Type.PERSISTENT));
         return ranges;
     }
 
-    /// The kernel's command line.
-    static String commandLine(int tscKhz) {
-        return "console=hvc0 virtio_mmio.device=4K@0x%x:%d tsc_early_khz=%d vivarium.wake_timer=0x%x:%d"
-                        .formatted(CONSOLE, CONSOLE_IRQ, tscKhz, WAKE_TIMER, WAKE_TIMER_IRQ)
-                + " root=pmem0 rootfstype=erofs";
+    /// What the kernel is told in words.
+    ///
+    /// @param tscKhz frequency of the time-stamp counter
+    static CommandLine commandLine(int tscKhz) {
+        return CommandLine.empty()
+                .with("console", "hvc0")
+                .withVirtioMmio(CONSOLE, CONSOLE_IRQ)
+                .with("tsc_early_khz", Integer.toString(tscKhz))
+                .with("vivarium.wake_timer", "0x%x:%d".formatted(WAKE_TIMER, WAKE_TIMER_IRQ))
+                .with("root", "pmem0")
+                .with("rootfstype", "erofs");
     }
 }

@@ -4,7 +4,7 @@ package io.vivarium.internal;
 import io.vivarium.LaunchFailedException;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
-import io.vivarium.kvm.GuestMemory;
+import io.vivarium.guestimages.boot.BootParams;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.KvmException;
 import io.vivarium.kvm.Machine;
@@ -90,12 +90,10 @@ final class MicroVm implements GuestHost {
     ///
     /// @return completes when the agent is ready
     Future<AgentSession.GuestHello> boot(Instant now) {
-        GuestMemory memory = machine.memory();
-        String commandLine = MachineMap.commandLine(machine.vcpu(0).tscKhz());
-        memory.writableSlice(MachineMap.COMMAND_LINE, MachineMap.COMMAND_LINE_SIZE).setString(0, commandLine);
-        byte[] seed = new byte[MachineMap.SEED_BYTES];
+        byte[] seed = new byte[BootParams.SEED_BYTES];
         RANDOM.nextBytes(seed);
-        BootParams.writeSeed(memory.writableSlice(MachineMap.SEED, 16L + seed.length), seed);
+        // The seed lies in the template's part of the memory, which this machine has copied on write.
+        BootParams.writeSeed(machine.memory().writableSlice(0, BootParams.SETUP_DATA_ADDRESS + 4096), seed);
         templates.boot().enter(machine.vcpu(0));
         Future<AgentSession.GuestHello> ready = agent.open(now);
         runner.wake();
