@@ -3,6 +3,7 @@ package io.vivarium;
 
 import io.vivarium.internal.RootFile;
 import java.lang.ref.Cleaner;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// A root file system, read-only; any number of sandboxes share one image, each with its own changes above it.
@@ -47,6 +48,16 @@ public final class Image implements AutoCloseable {
     /// @throws InvalidImageException if it is not such a file
     public static Image erofs(Path file) {
         return new Image("EROFS " + file, RootFile.ofErofs(file));
+    }
+
+    /// What is at a path: a directory, an EROFS file, or else a tar archive.
+    ///
+    /// @throws InvalidImageException if it is none of these
+    public static Image of(Path path) {
+        if (Files.isDirectory(path)) {
+            return directory(path);
+        }
+        return RootFile.isErofs(path) ? erofs(path) : tar(path);
     }
 
     RootFile root() {

@@ -9,11 +9,18 @@ import io.vivarium.guestimages.erofs.ErofsWriter;
 import io.vivarium.guestimages.tar.TarReader;
 import io.vivarium.kvm.MemoryFile;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// An open EROFS file, checked, that guests map as their root.
 public final class RootFile implements AutoCloseable {
+    // fs/erofs/erofs_fs.h
+    private static final long EROFS_SUPERBLOCK = 1024;
+    private static final int EROFS_MAGIC = 0xE0F5_E1E2;
+
     private final MemoryFile file;
 
     private RootFile(MemoryFile file) {
@@ -44,6 +51,16 @@ public final class RootFile implements AutoCloseable {
             return new RootFile(MemoryFile.open(image));
         } catch (IOException | RuntimeException e) {
             throw invalid(image, e);
+        }
+    }
+
+    /// Whether a file begins like an EROFS image.
+    public static boolean isErofs(Path file) {
+        try (FileChannel channel = FileChannel.open(file)) {
+            ByteBuffer magic = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
+            return channel.read(magic, EROFS_SUPERBLOCK) == 4 && magic.getInt(0) == EROFS_MAGIC;
+        } catch (IOException e) {
+            throw invalid(file, e);
         }
     }
 
