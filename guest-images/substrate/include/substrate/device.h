@@ -31,18 +31,6 @@ void agent_process_unsupported(struct process *process, u32 nr);
 /* Rings the doorbell that is owed for what was told to the host, if any is. */
 void agent_flush(void);
 
-/* What the drivers ask of the machine core. */
-
-/* The host asked for the end. */
-noreturn void machine_power_off(void);
-/* "write" for __NR_write; NULL for a number that has no name. */
-const char *syscall_name(u32 nr);
-/* As uname(2) gives it in `release`. */
-const char *kernel_release(void);
-
-/* Rings the doorbell that is owed for what was told to the host, if any is. */
-void agent_flush(void);
-
 /* ---- what the drivers ask of the machine core ---- */
 
 /* The host asked for the end. */
@@ -51,7 +39,5 @@ noreturn void machine_power_off(void);
 const char *syscall_name(u32 nr);
 /* As uname(2) gives it in `release`. */
 const char *kernel_release(void);
-const char *kernel_version(void);
-const char *kernel_hostname(void);
 
 #endif

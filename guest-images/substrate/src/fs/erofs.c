@@ -7,6 +7,7 @@
 #include <substrate/fs.h>
 #include <substrate/string.h>
 #include "erofs.h"
+#include "node.h"
 
 #define SUPER_OFFSET 1024
 #define SUPER_MAGIC 0xE0F5E1E2u

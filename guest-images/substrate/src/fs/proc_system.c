@@ -6,13 +6,10 @@
 #include <substrate/string.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/version.h>
 #include "made.h"
 
 #define TICK_NS (NSEC_PER_SEC / USER_HZ)
-
-/* uname(2) answers this; the file system only repeats it. */
-extern const char kernel_release[], kernel_version[];
-const char *kernel_hostname(void);
 
 struct cpuid_leaf {
 	u32 a, b, c, d;
@@ -199,7 +196,7 @@ long print_loadavg(struct text *t, u32 pid)
 long print_version(struct text *t, u32 pid)
 {
 	(void)pid;
-	text_printf(t, "Linux version %s (substrate) (gcc) %s\n", kernel_release, kernel_version);
+	text_printf(t, "Linux version %s (substrate) (gcc) %s\n", SUBSTRATE_RELEASE, SUBSTRATE_VERSION);
 	return 0;
 }
 
@@ -261,14 +258,14 @@ long print_ostype(struct text *t, u32 pid)
 long print_osrelease(struct text *t, u32 pid)
 {
 	(void)pid;
-	text_printf(t, "%s\n", kernel_release);
+	text_printf(t, "%s\n", SUBSTRATE_RELEASE);
 	return 0;
 }
 
 long print_hostname(struct text *t, u32 pid)
 {
 	(void)pid;
-	text_printf(t, "%s\n", kernel_hostname());
+	text_printf(t, "%s\n", SUBSTRATE_HOSTNAME);
 	return 0;
 }
 

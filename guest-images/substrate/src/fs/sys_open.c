@@ -324,7 +324,7 @@ static long control(int fd, struct file *file, u32 cmd, u64 arg)
 	case F_SETPIPE_SZ:
 		return file_is_pipe(file) ? pipe_resize(file, (u32)arg) : -EBADF;
 	case F_GET_SEALS:
-		return is_memfd(file) ? file->node->seals : -EINVAL;
+		return is_memfd(file) ? (long)file->node->seals : -EINVAL;
 	case F_ADD_SEALS:
 		return add_seals(file, (u32)arg);
 	case F_GETOWN:

@@ -378,13 +378,3 @@ const char *kernel_release(void)
 {
 	return SUBSTRATE_RELEASE;
 }
-
-const char *kernel_version(void)
-{
-	return SUBSTRATE_VERSION;
-}
-
-const char *kernel_hostname(void)
-{
-	return SUBSTRATE_HOSTNAME;
-}
