@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
@@ -12,7 +13,10 @@ import java.util.stream.Stream;
 /// A directory that goes away with all that is in it.
 record TemporaryDirectory(Path path) implements AutoCloseable {
     static TemporaryDirectory create() throws IOException {
-        return new TemporaryDirectory(Files.createTempDirectory("vivarium-root-"));
+        Path created = Files.createTempDirectory("vivarium-root-");
+        // It becomes the guest's /, which is for all its users.
+        Files.setPosixFilePermissions(created, PosixFilePermissions.fromString("rwxr-xr-x"));
+        return new TemporaryDirectory(created);
     }
 
     @Override
