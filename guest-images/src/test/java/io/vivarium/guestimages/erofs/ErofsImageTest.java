@@ -10,6 +10,7 @@ import io.vivarium.guestimages.ImageException;
 import io.vivarium.guestimages.Listing;
 import io.vivarium.guestimages.RootFs;
 import io.vivarium.guestimages.Tool;
+import io.vivarium.guestimages.TreeNode.RegularFile;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -197,11 +198,11 @@ class ErofsImageTest {
                 damage("chunks", b -> b.putShort(file, (short) (1 | 4 << 1)),
                         "bad EROFS image: /file: is stored in chunks, which guests cannot map; make the image without"
                                 + " chunks (inode %d)".formatted(file / 32)),
-                damage("file too long", b -> b.putLong(file + 8, 8193),
-                        "bad EROFS image: /file: the data of inode %d (8193 bytes from block 3 on) lies outside the"
+                damage("file too long", b -> b.putLong(file + 8, 12289),
+                        "bad EROFS image: /file: the data of inode %d (12289 bytes from block 2 on) lies outside the"
                                 .formatted(file / 32) + " image"),
                 damage("file of negative size", b -> b.putLong(file + 8, -1),
-                        "bad EROFS image: /file: the data of inode %d (18446744073709551615 bytes from block 3 on) lies"
+                        "bad EROFS image: /file: the data of inode %d (18446744073709551615 bytes from block 2 on) lies"
                                 .formatted(file / 32) + " outside the image"),
                 damage("file beyond the end", b -> b.putInt(file + 16, -1),
                         "bad EROFS image: /file: the data of inode %d (5000 bytes from block 4294967295 on) lies outside"
@@ -225,7 +226,7 @@ class ErofsImageTest {
                             b.putInt(SB + 36, 2);
                             b.putLong(link + 8, 4095);
                         },
-                        "bad EROFS image: /file: the data of inode %d (5000 bytes from block 3 on) lies outside the image"
+                        "bad EROFS image: /file: the data of inode %d (5000 bytes from block 2 on) lies outside the image"
                                 .formatted(file / 32)),
                 damage("entry to nowhere", b -> b.putLong(fileEntry, -1),
                         "bad EROFS image: /file: inode 18446744073709551615 lies outside the image"),
@@ -299,7 +300,7 @@ class ErofsImageTest {
     void contentsCannotBeReadAfterClose() throws Exception {
         Path file = Files.write(temporary.resolve("image.erofs"), image());
         ErofsImage image = ErofsImage.open(file);
-        Content content = ((io.vivarium.guestimages.TreeNode.RegularFile)
+        Content content = ((RegularFile)
                         image.tree().find("/file").orElseThrow())
                 .content();
         image.close();
@@ -308,7 +309,7 @@ class ErofsImageTest {
         assertThatThrownBy(content::open).hasMessage("the image has been closed");
     }
 
-    /// Five blocks: superblock, inodes, a file of two blocks after one of one block.
+    /// Five blocks: superblock, inodes, a file of two blocks before one of one block.
     private static byte[] image() throws Exception {
         Path file = Files.createTempFile("vivarium", ".erofs");
         try {
