@@ -7,7 +7,6 @@ module io.vivarium.guestimages {
     requires static org.jspecify;
 
     exports io.vivarium.guestimages;
-    exports io.vivarium.guestimages.agent;
     exports io.vivarium.guestimages.boot;
     exports io.vivarium.guestimages.erofs;
     exports io.vivarium.guestimages.tar;

@@ -1,2 +1,0 @@
-package io.vivarium.guestimages.agent;
-final class Frame {}

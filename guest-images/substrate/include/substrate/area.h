@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of an address space: for mm/ and the code that starts programs. */
+#ifndef SUBSTRATE_AREA_H
+#define SUBSTRATE_AREA_H
+
+#include <substrate/mm.h>
+
+enum { AREA_SHARED = 1 };
+
+struct area {
+	u64 start, end; /* page-aligned, end excluded */
+	int prot;       /* PROT_* */
+	u32 flags;
+	struct node *node; /* held; NULL: anonymous */
+	u64 offset;        /* of `start` in the file */
+};
+
+struct mm {
+	u32 refs;
+	u32 area_count, area_capacity;
+	struct area *areas; /* sorted, not overlapping */
+	paddr_t root;
+	u64 resident; /* pages */
+	u64 mapped;   /* bytes */
+	u64 map_top;  /* mappings without a wish for an address go below */
+	u64 stack_top;
+	u64 brk_start, brk;
+};
+
+struct area *mm_area(struct mm *mm, u64 address);
+/* Maps all pages of a range that is mapped already, filled with what a program would find there. */
+bool mm_populate(struct mm *mm, u64 start, u64 end, bool write);
+/* Reads the memory of a program that need not be the running one: bytes, short at the first hole, -EFAULT for none. */
+ssize_t mm_read(struct mm *mm, u64 address, void *buf, size_t length);
+/* Forgets the content of private pages: they read as zero, or as the file, from now on (MADV_DONTNEED). */
+long mm_discard(struct mm *mm, u64 address, u64 length);
+/* As mremap(2). */
+long mm_remap(struct mm *mm, u64 address, u64 old_length, u64 new_length, int flags, u64 new_address);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <substrate/device.h>
+
+#include "../virtio/console.h"
+#include "agent.h"
+
+static bool polling;
+
+bool devices_poll(void)
+{
+	if (polling)
+		return false;
+	polling = true;
+	bool some = virtio_console_poll();
+	some |= agent_poll();
+	polling = false;
+	return some;
+}

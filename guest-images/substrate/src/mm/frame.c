@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames of RAM.
+ *
+ * RAM that was never used (the wilderness) is taken in order of address and is known to be zero: nothing is cleared and no
+ * list is built at boot, so that a machine's memory costs its host nothing until a program uses it. Frames that come back are
+ * kept in lists by order and used first, because the host has paid for them already.
+ */
+#include <substrate/frame.h>
+#include <substrate/mm.h>
+#include <substrate/printk.h>
+#include <substrate/string.h>
+
+#define MAX_ORDER 9
+#define MAX_RANGES 4
+/* What only the kernel may take: so that ending a program never fails for want of memory. */
+#define RESERVE_FRAMES 128
+
+struct range {
+	u64 next, end; /* frame numbers: the wilderness */
+};
+
+static struct {
+	struct frame *frames; /* by frame number */
+	u64 limit;            /* first frame number beyond RAM */
+	struct range ranges[MAX_RANGES];
+	unsigned int range_count;
+	u32 free_lists[MAX_ORDER + 1]; /* first frame number, 0: empty */
+	u32 clean_list;                /* single frames that came back untouched: still zero */
+	u64 total, recycled, clean, untouched;
+} ram;
+
+void frames_add(paddr_t start, paddr_t end)
+{
+	start = ALIGN_UP(start, PAGE_SIZE);
+	end = ALIGN_DOWN(end, PAGE_SIZE);
+	if (start >= end)
+		return;
+	if (ram.range_count == MAX_RANGES)
+		panic("more than %u ranges of RAM", MAX_RANGES);
+	ram.ranges[ram.range_count++] = (struct range){ start >> PAGE_SHIFT, end >> PAGE_SHIFT };
+	ram.limit = MAX(ram.limit, end >> PAGE_SHIFT);
+	ram.untouched += (end - start) >> PAGE_SHIFT;
+}
+
+paddr_t frames_take_early(void)
+{
+	struct range *first = &ram.ranges[0];
+	if (ram.range_count == 0 || first->next == first->end)
+		panic("too little memory for page tables");
+	ram.untouched--;
+	return first->next++ << PAGE_SHIFT;
+}
+
+void frames_init(void)
+{
+	struct range *first = &ram.ranges[0];
+	u64 size = ALIGN_UP(ram.limit * sizeof(struct frame), PAGE_SIZE) >> PAGE_SHIFT;
+	if (ram.range_count == 0 || first->next + size + RESERVE_FRAMES > first->end)
+		panic("too little memory: %lu KiB", ram.untouched << 2);
+	ram.frames = phys_to_virt(first->next << PAGE_SHIFT);
+	first->next += size;
+	ram.untouched -= size;
+	ram.total = ram.untouched;
+}
+
+struct frame *frame_of(paddr_t frame)
+{
+	u64 number = frame >> PAGE_SHIFT;
+	return number < ram.limit ? &ram.frames[number] : NULL;
+}
+
+/* `count` frames, aligned to their size; 0 when the wilderness has no such run. */
+static u64 wilderness_take(u64 count)
+{
+	for (unsigned int i = 0; i < ram.range_count; i++) {
+		struct range *r = &ram.ranges[i];
+		u64 first = ALIGN_UP(r->next, count);
+		if (first + count > r->end)
+			continue;
+		while (r->next < first) {
+			struct frame *skipped = &ram.frames[r->next];
+			skipped->next = ram.free_lists[0];
+			ram.free_lists[0] = (u32)r->next++;
+			ram.recycled++;
+			ram.untouched--;
+		}
+		r->next += count;
+		ram.untouched -= count;
+		return first;
+	}
+	return 0;
+}
+
+static u64 recycled_take(unsigned int order)
+{
+	u32 number = ram.free_lists[order];
+	if (number) {
+		ram.free_lists[order] = ram.frames[number].next;
+		ram.recycled -= 1UL << order;
+	}
+	return number;
+}
+
+/* Halves a larger recycled block when there is no other way. */
+static u64 split_take(unsigned int order)
+{
+	for (unsigned int larger = order + 1; larger <= MAX_ORDER; larger++) {
+		u64 number = recycled_take(larger);
+		if (!number)
+			continue;
+		while (larger-- > order) {
+			u64 half = number + (1UL << larger);
+			ram.frames[half].next = ram.free_lists[larger];
+			ram.free_lists[larger] = (u32)half;
+			ram.recycled += 1UL << larger;
+		}
+		return number;
+	}
+	return 0;
+}
+
+static u64 clean_take(void)
+{
+	u32 number = ram.clean_list;
+	if (number) {
+		ram.clean_list = ram.frames[number].next;
+		ram.clean--;
+	}
+	return number;
+}
+
+/* Zero, and of no cost to the host so far. */
+static u64 zero_take(void)
+{
+	u64 number = clean_take();
+	return number ? number : wilderness_take(1);
+}
+
+paddr_t frame_alloc_untouched(void)
+{
+	if (frames_available() <= RESERVE_FRAMES)
+		return 0;
+	u64 number = zero_take();
+	if (number) {
+		ram.frames[number].refs = 1;
+		ram.frames[number].use = FRAME_COUNTED;
+	}
+	return number << PAGE_SHIFT;
+}
+
+void frame_put_untouched(paddr_t frame)
+{
+	struct frame *f = frame_of(frame);
+	f->refs = 0;
+	f->next = ram.clean_list;
+	ram.clean_list = (u32)(frame >> PAGE_SHIFT);
+	ram.clean++;
+}
+
+paddr_t frame_alloc(enum frame_flags wanted)
+{
+	enum frame_flags flags = wanted;
+	if (frames_available() <= RESERVE_FRAMES)
+		return 0;
+	u64 number = recycled_take(0);
+	if (!number) {
+		number = zero_take();
+		flags = FRAME_ANY;
+	}
+	if (!number) {
+		number = split_take(0);
+		flags = wanted;
+	}
+	if (!number)
+		return 0;
+	if (flags & FRAME_ZERO)
+		memset(phys_to_virt(number << PAGE_SHIFT), 0, PAGE_SIZE);
+	ram.frames[number].refs = 1;
+	ram.frames[number].use = FRAME_COUNTED;
+	return number << PAGE_SHIFT;
+}
+
+void frame_get(paddr_t frame)
+{
+	struct frame *f = frame_of(frame);
+	if (f)
+		f->refs++;
+}
+
+void frame_put(paddr_t frame)
+{
+	struct frame *f = frame_of(frame);
+	if (!f)
+		return;
+	BUG_ON(f->refs == 0);
+	if (--f->refs == 0) {
+		f->next = ram.free_lists[0];
+		ram.free_lists[0] = (u32)(frame >> PAGE_SHIFT);
+		ram.recycled++;
+	}
+}
+
+bool frame_exclusive(paddr_t frame)
+{
+	struct frame *f = frame_of(frame);
+	return f && f->refs == 1;
+}
+
+paddr_t frames_alloc(unsigned int order)
+{
+	BUG_ON(order > MAX_ORDER);
+	u64 number = recycled_take(order);
+	if (!number)
+		number = wilderness_take(1UL << order);
+	if (!number)
+		number = split_take(order);
+	if (!number && order == 0)
+		number = clean_take();
+	if (!number)
+		return 0;
+	ram.frames[number].use = FRAME_BLOCK;
+	ram.frames[number].order = (u8)order;
+	return number << PAGE_SHIFT;
+}
+
+void frames_free(paddr_t first, unsigned int order)
+{
+	u64 number = first >> PAGE_SHIFT;
+	ram.frames[number].next = ram.free_lists[order];
+	ram.free_lists[order] = (u32)number;
+	ram.recycled += 1UL << order;
+}
+
+u64 frames_total(void)
+{
+	return ram.total;
+}
+
+u64 frames_available(void)
+{
+	return ram.untouched + ram.clean + ram.recycled;
+}

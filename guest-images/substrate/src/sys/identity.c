@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who the process is: numbers, users, groups. */
+#include <substrate/err.h>
+#include <substrate/syscall.h>
+#include <substrate/task.h>
+#include <substrate/uaccess.h>
+
+#define KEEP (~0U)
+
+static struct credentials *cred(void)
+{
+	return &current->process->cred;
+}
+
+SYSCALL_DEFINE0(getpid)
+{
+	return current->process->pid;
+}
+
+SYSCALL_DEFINE0(getppid)
+{
+	return current->process->parent ? current->process->parent->pid : 0;
+}
+
+SYSCALL_DEFINE0(gettid)
+{
+	return current->tid;
+}
+
+/* Every process leads a group and a session of its own. */
+SYSCALL_DEFINE0(getpgrp)
+{
+	return current->process->pid;
+}
+
+static long group_of(int pid)
+{
+	if (pid == 0)
+		return current->process->pid;
+	return process_find((u32)pid) ? pid : -ESRCH;
+}
+
+SYSCALL_DEFINE1(getpgid, int, pid)
+{
+	return group_of(pid);
+}
+
+SYSCALL_DEFINE1(getsid, int, pid)
+{
+	return group_of(pid);
+}
+
+SYSCALL_DEFINE0(getuid)
+{
+	return cred()->uid;
+}
+
+SYSCALL_DEFINE0(geteuid)
+{
+	return cred()->euid;
+}
+
+SYSCALL_DEFINE0(getgid)
+{
+	return cred()->gid;
+}
+
+SYSCALL_DEFINE0(getegid)
+{
+	return cred()->egid;
+}
+
+static long put_three(const u32 values[3], u32 __user *a, u32 __user *b, u32 __user *c)
+{
+	return copy_to_user(a, &values[0], 4) || copy_to_user(b, &values[1], 4) || copy_to_user(c, &values[2], 4) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE3(getresuid, u32 __user *, real, u32 __user *, effective, u32 __user *, saved)
+{
+	const u32 values[] = { cred()->uid, cred()->euid, cred()->suid };
+	return put_three(values, real, effective, saved);
+}
+
+SYSCALL_DEFINE3(getresgid, u32 __user *, real, u32 __user *, effective, u32 __user *, saved)
+{
+	const u32 values[] = { cred()->gid, cred()->egid, cred()->sgid };
+	return put_three(values, real, effective, saved);
+}
+
+/* No supplementary groups. */
+SYSCALL_DEFINE2(getgroups, int, size, u32 __user *, list)
+{
+	(void)list;
+	return size < 0 ? -EINVAL : 0;
+}
+
+SYSCALL_DEFINE2(setgroups, u64, size, const u32 __user *, list)
+{
+	(void)list;
+	return cred()->euid ? -EPERM : size ? -EINVAL : 0;
+}
+
+/* One of the three ids of a kind, as setresuid(2) has the rules: root anything, others what they already are. */
+static bool allowed(u32 wanted, u32 real, u32 effective, u32 saved)
+{
+	return wanted == KEEP || cred()->euid == 0 || wanted == real || wanted == effective || wanted == saved;
+}
+
+static long set_uids(u32 real, u32 effective, u32 saved)
+{
+	struct credentials *c = cred(), before = *c;
+	if (!allowed(real, before.uid, before.euid, before.suid) || !allowed(effective, before.uid, before.euid, before.suid) ||
+	    !allowed(saved, before.uid, before.euid, before.suid))
+		return -EPERM;
+	c->uid = real == KEEP ? before.uid : real;
+	c->euid = c->fsuid = effective == KEEP ? before.euid : effective;
+	c->suid = saved == KEEP ? before.suid : saved;
+	return 0;
+}
+
+static long set_gids(u32 real, u32 effective, u32 saved)
+{
+	struct credentials *c = cred(), before = *c;
+	if (!allowed(real, before.gid, before.egid, before.sgid) || !allowed(effective, before.gid, before.egid, before.sgid) ||
+	    !allowed(saved, before.gid, before.egid, before.sgid))
+		return -EPERM;
+	c->gid = real == KEEP ? before.gid : real;
+	c->egid = c->fsgid = effective == KEEP ? before.egid : effective;
+	c->sgid = saved == KEEP ? before.sgid : saved;
+	return 0;
+}
+
+SYSCALL_DEFINE3(setresuid, u32, real, u32, effective, u32, saved)
+{
+	return set_uids(real, effective, saved);
+}
+
+SYSCALL_DEFINE3(setresgid, u32, real, u32, effective, u32, saved)
+{
+	return set_gids(real, effective, saved);
+}
+
+SYSCALL_DEFINE1(setuid, u32, uid)
+{
+	return cred()->euid == 0 ? set_uids(uid, uid, uid) : set_uids(KEEP, uid, KEEP);
+}
+
+SYSCALL_DEFINE1(setgid, u32, gid)
+{
+	return cred()->euid == 0 ? set_gids(gid, gid, gid) : set_gids(KEEP, gid, KEEP);
+}
+
+SYSCALL_DEFINE2(setreuid, u32, real, u32, effective)
+{
+	return set_uids(real, effective, real != KEEP || effective != KEEP ? effective : KEEP);
+}
+
+SYSCALL_DEFINE2(setregid, u32, real, u32, effective)
+{
+	return set_gids(real, effective, real != KEEP || effective != KEEP ? effective : KEEP);
+}
+
+SYSCALL_DEFINE1(setfsuid, u32, uid)
+{
+	u32 before = cred()->fsuid;
+	if (cred()->euid == 0 || uid == cred()->uid || uid == cred()->euid || uid == cred()->suid)
+		cred()->fsuid = uid;
+	return before;
+}
+
+SYSCALL_DEFINE1(setfsgid, u32, gid)
+{
+	u32 before = cred()->fsgid;
+	if (cred()->euid == 0 || gid == cred()->gid || gid == cred()->egid || gid == cred()->sgid)
+		cred()->fsgid = gid;
+	return before;
+}

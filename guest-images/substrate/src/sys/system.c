@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine and the process's settings. */
+#include <asm/prctl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/sysinfo.h>
+#include <linux/utsname.h>
+#include <substrate/area.h>
+#include <substrate/err.h>
+#include <substrate/random.h>
+#include <substrate/scheduler.h>
+#include <substrate/string.h>
+#include <substrate/syscall.h>
+#include <substrate/task.h>
+#include <substrate/time.h>
+#include <substrate/uaccess.h>
+#include <substrate/version.h>
+
+#define GRND_ALL 7 /* GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE */
+
+SYSCALL_DEFINE1(uname, void __user *, out)
+{
+	struct new_utsname name;
+	memset(&name, 0, sizeof(name));
+	memcpy(name.sysname, "Linux", 6);
+	memcpy(name.nodename, SUBSTRATE_HOSTNAME, sizeof(SUBSTRATE_HOSTNAME));
+	memcpy(name.release, SUBSTRATE_RELEASE, sizeof(SUBSTRATE_RELEASE));
+	memcpy(name.version, SUBSTRATE_VERSION, sizeof(SUBSTRATE_VERSION));
+	memcpy(name.machine, "x86_64", 7);
+	memcpy(name.domainname, "(none)", 7);
+	return copy_to_user(out, &name, sizeof(name)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, out)
+{
+	struct sysinfo info;
+	memset(&info, 0, sizeof(info));
+	info.uptime = (long)(monotonic_ns() / NSEC_PER_SEC);
+	info.totalram = frames_total() << PAGE_SHIFT;
+	info.freeram = frames_available() << PAGE_SHIFT;
+	info.mem_unit = 1;
+	for (struct process *p = process_next(0); p; p = process_next(p->pid))
+		info.procs++;
+	return copy_to_user(out, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE3(getrandom, void __user *, buf, size_t, length, u32, flags)
+{
+	u8 bytes[256];
+	size_t done = 0;
+	if (flags & ~GRND_ALL)
+		return -EINVAL;
+	length = MIN(length, 1UL << 25); /* getrandom(2): a request is cut at 32 MiB - 1 */
+	while (done < length) {
+		size_t n = MIN(length - done, sizeof(bytes));
+		random_bytes(bytes, n);
+		size_t left = copy_to_user((u8 *)buf + done, bytes, n);
+		done += n - left;
+		if (left)
+			return done ? (long)done : -EFAULT;
+		if (signal_pending())
+			break;
+	}
+	return (long)done;
+}
+
+SYSCALL_DEFINE2(arch_prctl, int, code, u64, address)
+{
+	u64 value;
+	switch (code) {
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
+		if (address >= TASK_SIZE)
+			return -EPERM;
+		code == ARCH_SET_FS ? __builtin_ia32_wrfsbase64(address) : __builtin_ia32_wrgsbase64(address);
+		return 0;
+	case ARCH_GET_FS:
+	case ARCH_GET_GS:
+		value = code == ARCH_GET_FS ? __builtin_ia32_rdfsbase64() : __builtin_ia32_rdgsbase64();
+		return copy_to_user((void *)address, &value, sizeof(value)) ? -EFAULT : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+SYSCALL_DEFINE5(prctl, int, option, u64, a, u64, b, u64, c, u64, d)
+{
+	struct process *process = current->process;
+	char name[sizeof(process->name)];
+	(void)b, (void)c, (void)d;
+	switch (option) {
+	case PR_SET_NAME: {
+		ssize_t n = strncpy_from_user(name, (const char *)a, sizeof(name));
+		if (n == -EFAULT)
+			return n;
+		/* Longer names are cut, as prctl(2) says. */
+		if (n == -ENAMETOOLONG && copy_from_user(name, (const char *)a, sizeof(name) - 1))
+			return -EFAULT;
+		name[sizeof(name) - 1] = 0;
+		memset(process->name, 0, sizeof(process->name));
+		memcpy(process->name, name, strlen(name));
+		return 0;
+	}
+	case PR_GET_NAME:
+		return copy_to_user((void *)a, process->name, sizeof(process->name)) ? -EFAULT : 0;
+	case PR_GET_DUMPABLE:
+		return 1;
+	case PR_CAPBSET_READ:
+		return cap_valid(a) ? 1 : -EINVAL;
+	case PR_GET_NO_NEW_PRIVS:
+		return process->no_new_privs;
+	case PR_SET_NO_NEW_PRIVS:
+		if (a != 1)
+			return -EINVAL;
+		process->no_new_privs = true;
+		return 0;
+	case PR_GET_TIMERSLACK:
+		return 50000;
+	default:
+		return -EINVAL;
+	}
+}
+
+static bool raises(const u64 new[2], const u64 old[2])
+{
+	return new[1] > old[1];
+}
+
+static long limit(struct process *process, u32 resource, const void __user *new, void __user *old)
+{
+	u64 value[2];
+	if (resource >= ARRAY_SIZE(process->rlimit))
+		return -EINVAL;
+	u64 *current_limit = process->rlimit[resource];
+	if (new && copy_from_user(value, new, sizeof(value)))
+		return -EFAULT;
+	if (new && value[0] > value[1])
+		return -EINVAL;
+	if (new && raises(value, current_limit) && current->process->cred.euid)
+		return -EPERM;
+	if (old && copy_to_user(old, current_limit, sizeof(value)))
+		return -EFAULT;
+	if (new)
+		memcpy(current_limit, value, sizeof(value));
+	return 0;
+}
+
+SYSCALL_DEFINE4(prlimit64, int, pid, u32, resource, const void __user *, new, void __user *, old)
+{
+	struct process *process = pid ? process_find((u32)pid) : current->process;
+	return process ? limit(process, resource, new, old) : -ESRCH;
+}
+
+SYSCALL_DEFINE2(getrlimit, u32, resource, void __user *, old)
+{
+	return limit(current->process, resource, NULL, old);
+}
+
+SYSCALL_DEFINE2(setrlimit, u32, resource, const void __user *, new)
+{
+	return limit(current->process, resource, new, NULL);
+}
+
+SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
+{
+	struct rusage usage;
+	memset(&usage, 0, sizeof(usage));
+	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
+		return -EINVAL;
+	if (who != RUSAGE_CHILDREN) {
+		u64 ns = monotonic_ns() - current->process->start_ns;
+		usage.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
+		usage.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
+		usage.ru_maxrss = (long)(MAX(current->process->max_resident, mm_resident_bytes(current->mm)) >> 10);
+	}
+	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;
+}
+
+/* One class of tasks, no priorities: 20 is nice 0 as getpriority(2) returns it. */
+SYSCALL_DEFINE2(getpriority, int, which, int, who)
+{
+	(void)who;
+	return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : 20;
+}
+
+SYSCALL_DEFINE3(setpriority, int, which, int, who, int, priority)
+{
+	(void)who;
+	return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : priority < 0 && current->process->cred.euid ? -EACCES : 0;
+}
+
+SYSCALL_DEFINE0(sched_yield)
+{
+	yield();
+	return 0;
+}
+
+SYSCALL_DEFINE3(sched_getaffinity, int, pid, size_t, size, u64 __user *, mask)
+{
+	const u64 first_cpu = 1;
+	if (size < sizeof(first_cpu) || size & 7)
+		return -EINVAL;
+	if (pid && !task_find((u32)pid))
+		return -ESRCH;
+	return copy_to_user(mask, &first_cpu, sizeof(first_cpu)) ? -EFAULT : (long)sizeof(first_cpu);
+}
+
+SYSCALL_DEFINE3(sched_setaffinity, int, pid, size_t, size, const u64 __user *, user)
+{
+	u64 mask = 0;
+	if (pid && !task_find((u32)pid))
+		return -ESRCH;
+	if (copy_from_user(&mask, user, MIN(size, sizeof(mask))))
+		return -EFAULT;
+	return mask & 1 ? 0 : -EINVAL;
+}
+
+SYSCALL_DEFINE1(sched_getscheduler, int, pid)
+{
+	return pid && !task_find((u32)pid) ? -ESRCH : 0; /* SCHED_OTHER */
+}
+
+SYSCALL_DEFINE2(sched_getparam, int, pid, void __user *, out)
+{
+	const int priority = 0;
+	if (pid && !task_find((u32)pid))
+		return -ESRCH;
+	return copy_to_user(out, &priority, sizeof(priority)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE3(getcpu, u32 __user *, cpu, u32 __user *, node, void __user *, cache)
+{
+	const u32 zero = 0;
+	(void)cache;
+	return (cpu && copy_to_user(cpu, &zero, sizeof(zero))) || (node && copy_to_user(node, &zero, sizeof(zero))) ? -EFAULT : 0;
+}

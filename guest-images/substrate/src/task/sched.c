@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run queue, first come first served. Who waits gives the processor away; who computes is asked to at the end of a time
+ * slice, which is armed only while somebody else could run: an idle or lone program sees no ticks.
+ *
+ * When nobody can run, the processor idles on the stack of whoever came last: no change of stack or address space is needed
+ * to halt, nor to go on after it.
+ */
+#include <substrate/cpu.h>
+#include <substrate/device.h>
+#include <substrate/err.h>
+#include <substrate/mm.h>
+#include <substrate/printk.h>
+#include <substrate/scheduler.h>
+#include <substrate/task.h>
+#include <substrate/time.h>
+#include <substrate/trap.h>
+
+#define TIME_SLICE_NS 10000000UL
+
+/* entry.S */
+void switch_stack(u64 *save_rsp, u64 rsp);
+
+static struct list run_queue = LIST_INIT(run_queue);
+static struct list timers = LIST_INIT(timers);
+static u64 armed_until;
+static volatile u64 *wake_timer;
+static struct task *fpu_owner;
+/* Whose stack must be freed, once nobody runs on it. */
+static struct task *dead;
+
+void wake_timer_init(paddr_t base)
+{
+	wake_timer = phys_to_virt(base);
+}
+
+/* The machine interrupts or wakes us `deadline` at the latest. */
+static void wake_timer_arm(u64 deadline, u64 now)
+{
+	if (!wake_timer || (armed_until > now && armed_until <= deadline))
+		return;
+	armed_until = deadline;
+	*wake_timer = deadline > now ? deadline - now : 1;
+}
+
+/* ---- timers of waiting tasks ---- */
+
+static void timer_add(struct task *task)
+{
+	struct task *other;
+	list_for_each(other, &timers, timer_link)
+		if (other->deadline > task->deadline)
+			break;
+	list_push_back(&other->timer_link, &task->timer_link);
+}
+
+static void timers_expire(u64 now)
+{
+	while (!list_empty(&timers)) {
+		struct task *task = list_first(&timers, struct task, timer_link);
+		if (task->deadline > now)
+			return;
+		list_remove(&task->timer_link);
+		task->timed_out = true;
+		task_wake(task);
+	}
+}
+
+static u64 next_deadline(void)
+{
+	return list_empty(&timers) ? NO_DEADLINE : list_first(&timers, struct task, timer_link)->deadline;
+}
+
+/* ---- running ---- */
+
+void task_wake(struct task *task)
+{
+	if (task->state != TASK_WAITING)
+		return;
+	task->state = TASK_RUNNABLE;
+	list_push_back(&run_queue, &task->run_link);
+}
+
+static void idle(void)
+{
+	if (devices_poll())
+		return;
+	u64 now = monotonic_ns();
+	timers_expire(now);
+	if (!list_empty(&run_queue))
+		return;
+	u64 deadline = next_deadline();
+	if (deadline != NO_DEADLINE) {
+		if (!wake_timer) {
+			__asm__ volatile("pause");
+			return;
+		}
+		wake_timer_arm(deadline, now);
+	}
+	cpu_halt();
+	cpu0.work = 0;
+}
+
+static void fpu_switch(struct task *next)
+{
+	if (fpu_owner == next)
+		return;
+	if (fpu_owner)
+		cpu_xsave(fpu_owner->xsave);
+	cpu_xrstor(next->xsave);
+	fpu_owner = next;
+}
+
+void fpu_save(struct task *task)
+{
+	if (fpu_owner == task)
+		cpu_xsave(task->xsave);
+}
+
+void fpu_restore(struct task *task)
+{
+	cpu_xrstor(task->xsave);
+	fpu_owner = task;
+}
+
+void fpu_drop(struct task *task)
+{
+	if (fpu_owner == task)
+		fpu_owner = NULL;
+}
+
+static void free_dead(void)
+{
+	if (dead && dead != current) {
+		task_free(dead);
+		dead = NULL;
+	}
+}
+
+void switch_context(struct task *next)
+{
+	struct task *previous = current;
+	if (previous == next)
+		return;
+	previous->fs_base = __builtin_ia32_rdfsbase64();
+	previous->gs_base = __builtin_ia32_rdgsbase64();
+	cpu_set_kernel_stack((u64)next + KERNEL_STACK_SIZE);
+	__builtin_ia32_wrfsbase64(next->fs_base);
+	__builtin_ia32_wrgsbase64(next->gs_base);
+	if (next->xsave)
+		fpu_switch(next);
+	switch_stack(&previous->kernel_rsp, next->kernel_rsp);
+}
+
+/* A new task's first steps, still in the kernel. */
+void task_started(void)
+{
+	free_dead();
+	task_begin();
+	free_dead();
+}
+
+void schedule(void)
+{
+	while (list_empty(&run_queue))
+		idle();
+	struct task *next = list_first(&run_queue, struct task, run_link);
+	list_remove(&next->run_link);
+	if (!list_empty(&run_queue)) {
+		u64 now = monotonic_ns();
+		wake_timer_arm(MIN(now + TIME_SLICE_NS, next_deadline()), now);
+	}
+	if (current->state == TASK_DEAD) {
+		fpu_drop(current);
+		dead = current;
+	}
+	switch_context(next);
+	free_dead();
+	mm_switch(current->mm);
+}
+
+void yield(void)
+{
+	if (list_empty(&run_queue))
+		return;
+	list_push_back(&run_queue, &current->run_link);
+	schedule();
+}
+
+/* What an interrupt, a signal or another task asked for, before the program goes on. */
+void exit_work(struct pt_regs *regs)
+{
+	cpu0.work = 0;
+	devices_poll();
+	timers_expire(monotonic_ns());
+	yield();
+	signals_deliver(regs);
+}
+
+/* ---- waiting ---- */
+
+static void wait_begin(struct task *task, u64 deadline)
+{
+	task->timed_out = false;
+	task->deadline = deadline;
+	task->state = TASK_WAITING;
+	if (deadline != NO_DEADLINE)
+		timer_add(task);
+}
+
+static long wait_end(struct task *task)
+{
+	list_remove(&task->timer_link);
+	if (task->timed_out)
+		return -ETIMEDOUT;
+	return signal_pending() ? -ERESTARTSYS : 0;
+}
+
+long wait_sleep(u64 deadline)
+{
+	struct task *task = current;
+	if (signal_pending())
+		return -ERESTARTSYS;
+	if (deadline != NO_DEADLINE && deadline <= monotonic_ns())
+		return -ETIMEDOUT;
+	wait_begin(task, deadline);
+	schedule();
+	return wait_end(task);
+}
+
+long wait_once(struct wait_queue *q, u64 deadline)
+{
+	struct waiter waiter = { .task = current };
+	if (q)
+		list_push_back(&q->waiters, &waiter.link);
+	long result = wait_sleep(deadline);
+	if (q)
+		list_remove(&waiter.link);
+	return result;
+}
+
+void wake_up(struct wait_queue *q)
+{
+	struct waiter *waiter;
+	list_for_each(waiter, &q->waiters, link)
+		task_wake(waiter->task);
+}
+
+void wake_up_one(struct wait_queue *q)
+{
+	struct waiter *waiter;
+	list_for_each(waiter, &q->waiters, link) {
+		if (waiter->task->state == TASK_WAITING) {
+			task_wake(waiter->task);
+			return;
+		}
+	}
+}

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals: actions, masks, delivery on the program's stack (the frame of Linux's arch/x86 signal ABI, as <asm/ucontext.h>
+ * and <asm/sigcontext.h> lay it down), and what happens when nobody handles one.
+ */
+#include <asm/sigcontext.h>
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+#include <asm/ucontext.h>
+#include <substrate/area.h>
+#include <substrate/cpu.h>
+#include <substrate/err.h>
+#include <substrate/printk.h>
+#include <substrate/scheduler.h>
+#include <substrate/signal.h>
+#include <substrate/string.h>
+#include <substrate/syscall.h>
+#include <substrate/task.h>
+#include <substrate/time.h>
+#include <substrate/trap.h>
+#include <substrate/uaccess.h>
+
+#define SIGNALS 64
+#define BIT(signo) (1UL << ((signo) - 1))
+#define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
+/* signal(7): default action "ignore". Stopping and continuing need a job-control shell: they are ignored too. */
+#define IGNORED_BY_DEFAULT                                                                                             \
+	(BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
+#define RFLAGS_USER 0x40dd5 /* AC, OF, DF, TF, SF, ZF, AF, PF, CF: what a handler may change */
+#define REDZONE 128
+
+/* sigaltstack(2) */
+#define SS_ONSTACK 1
+#define SS_DISABLE 2
+
+struct sigaction_table {
+	struct sigaction actions[SIGNALS];
+	siginfo_t info[SIGNALS]; /* of the pending ones */
+	u64 pending;             /* for any thread */
+};
+
+static const char *const names[] = {
+	[SIGHUP] = "SIGHUP", [SIGINT] = "SIGINT", [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL", [SIGTRAP] = "SIGTRAP",
+	[SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS", [SIGFPE] = "SIGFPE", [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1",
+	[SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2", [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM",
+	[SIGSTKFLT] = "SIGSTKFLT", [SIGXCPU] = "SIGXCPU", [SIGXFSZ] = "SIGXFSZ", [SIGVTALRM] = "SIGVTALRM",
+	[SIGPROF] = "SIGPROF", [SIGIO] = "SIGIO", [SIGPWR] = "SIGPWR", [SIGSYS] = "SIGSYS",
+};
+
+static const char *name_of(int signo)
+{
+	return signo < (int)ARRAY_SIZE(names) && names[signo] ? names[signo] : "signal";
+}
+
+struct sigaction_table *signals_new(void)
+{
+	return kzalloc(sizeof(struct sigaction_table));
+}
+
+void signals_free(struct sigaction_table *table)
+{
+	kfree(table);
+}
+
+void signals_exec(struct sigaction_table *table)
+{
+	for (int i = 0; i < SIGNALS; i++) {
+		bool ignored = table->actions[i].sa_handler == SIG_IGN;
+		table->actions[i] = (struct sigaction){ .sa_handler = ignored ? SIG_IGN : SIG_DFL };
+	}
+}
+
+/* ---- sending ---- */
+
+static u64 deliverable(const struct task *task)
+{
+	return (task->signals_pending | task->process->signals->pending) & ~(task->signals_blocked & ~UNBLOCKABLE);
+}
+
+bool signal_pending(void)
+{
+	const struct task *task = current;
+	return task->process && (task->process->exiting || deliverable(task));
+}
+
+static bool ignores(const struct process *process, int signo)
+{
+	__sighandler_t handler = process->signals->actions[signo - 1].sa_handler;
+	return handler == SIG_IGN || (handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo));
+}
+
+static void notify(struct task *task)
+{
+	if (task == current)
+		cpu0.work = 1;
+	else
+		task_wake(task);
+}
+
+static void fill_info(siginfo_t *info, int signo, int code)
+{
+	const struct task *sender = current;
+	memset(info, 0, sizeof(*info));
+	info->si_signo = signo;
+	info->si_code = code;
+	info->si_pid = sender->process ? (int)sender->process->pid : 0;
+	info->si_uid = sender->process ? sender->process->cred.uid : 0;
+}
+
+/* `task` NULL: to the process as a whole. */
+static long send(struct process *process, struct task *task, int signo, const siginfo_t *info)
+{
+	if (signo < 0 || signo > SIGNALS)
+		return -EINVAL;
+	if (signo == 0)
+		return 0;
+	struct task *receiver = task, *candidate;
+	bool waited_for = false;
+	list_for_each(candidate, &process->threads, thread_link) {
+		waited_for |= (candidate->signals_waited & BIT(signo)) != 0;
+		if (!task && (!receiver || !(candidate->signals_blocked & BIT(signo))))
+			receiver = candidate;
+	}
+	if (ignores(process, signo) && !waited_for)
+		return 0;
+	struct sigaction_table *signals = process->signals;
+	if (!((task ? task->signals_pending : signals->pending) & BIT(signo)))
+		signals->info[signo - 1] = *info;
+	if (task)
+		task->signals_pending |= BIT(signo);
+	else
+		signals->pending |= BIT(signo);
+	if (signo == SIGKILL || waited_for) {
+		list_for_each(candidate, &process->threads, thread_link)
+			notify(candidate);
+	} else if (receiver) {
+		notify(receiver);
+	}
+	return 0;
+}
+
+long signal_send(struct process *process, int signo)
+{
+	siginfo_t info;
+	fill_info(&info, signo, SI_USER);
+	return send(process, NULL, signo, &info);
+}
+
+/* ---- ending ---- */
+
+noreturn static void die(int signo, const siginfo_t *info, const struct pt_regs *regs, const char *detail)
+{
+	struct exit_report report = { .signo = (u32)signo, .si_code = info->si_code, .rip = regs->rip, .rsp = regs->rsp };
+	bool synchronous = signo == SIGSEGV || signo == SIGBUS || signo == SIGILL || signo == SIGFPE || signo == SIGTRAP;
+	if (synchronous && info->si_code > 0)
+		report.address = (u64)info->si_addr;
+	snprintf(report.detail, sizeof(report.detail), "%s", detail);
+	process_end(&report);
+}
+
+/* ---- delivery ---- */
+
+/* What lies on the stack of a handler: the address it returns to, then the state that rt_sigreturn puts back. */
+struct signal_frame {
+	u64 restorer;
+	struct ucontext context;
+	siginfo_t info;
+};
+
+static bool on_altstack(const struct task *task, u64 sp)
+{
+	return sp > task->altstack_sp && sp - task->altstack_sp <= task->altstack_size;
+}
+
+static void save_context(struct ucontext *uc, const struct pt_regs *r, const struct task *task, u64 fpstate, u64 fault_address,
+                         u64 trap)
+{
+	memset(uc, 0, sizeof(*uc));
+	uc->uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+	uc->uc_stack.ss_sp = (void *)task->altstack_sp;
+	uc->uc_stack.ss_size = task->altstack_size;
+	uc->uc_stack.ss_flags = !task->altstack_size ? SS_DISABLE : on_altstack(task, r->rsp) ? SS_ONSTACK : 0;
+	uc->uc_sigmask = task->signals_blocked;
+	struct sigcontext *sc = &uc->uc_mcontext;
+	sc->r8 = r->r8, sc->r9 = r->r9, sc->r10 = r->r10, sc->r11 = r->r11;
+	sc->r12 = r->r12, sc->r13 = r->r13, sc->r14 = r->r14, sc->r15 = r->r15;
+	sc->rdi = r->rdi, sc->rsi = r->rsi, sc->rbp = r->rbp, sc->rbx = r->rbx;
+	sc->rdx = r->rdx, sc->rax = r->rax, sc->rcx = r->rcx, sc->rsp = r->rsp;
+	sc->rip = r->rip, sc->eflags = r->rflags, sc->cs = (u16)r->cs, sc->ss = (u16)r->ss;
+	sc->trapno = trap;
+	sc->cr2 = fault_address;
+	sc->oldmask = task->signals_blocked;
+	sc->fpstate = (void *)fpstate;
+}
+
+/* The area behind XSAVE's legacy part tells user space how long it is (<asm/sigcontext.h>, struct _fpx_sw_bytes). */
+static bool save_vector_registers(struct task *task, u64 at)
+{
+	u32 size = task_xsave_size(), magic2 = FP_XSTATE_MAGIC2;
+	fpu_save(task);
+	struct _fpx_sw_bytes sw = { .magic1 = FP_XSTATE_MAGIC1, .extended_size = size + (u32)sizeof(magic2),
+		                        .xstate_size = size };
+	memcpy(&sw.xfeatures, (u8 *)task->xsave + 512, sizeof(sw.xfeatures));
+	return !copy_to_user((void *)at, task->xsave, size) && !copy_to_user((void *)(at + 464), &sw, sizeof(sw)) &&
+	       !copy_to_user((void *)(at + size), &magic2, sizeof(magic2));
+}
+
+static bool push_frame(struct pt_regs *regs, int signo, const struct sigaction *action, const siginfo_t *info)
+{
+	struct task *task = current;
+	u64 sp = regs->rsp - REDZONE;
+	if (action->sa_flags & SA_ONSTACK && task->altstack_size && !on_altstack(task, regs->rsp))
+		sp = task->altstack_sp + task->altstack_size;
+	u64 fpstate = ALIGN_DOWN(sp - task_xsave_size() - 4, 64);
+	/* The handler sees the stack as after a call. */
+	u64 at = ALIGN_DOWN(fpstate - sizeof(struct signal_frame), 16) - 8;
+	struct signal_frame frame;
+	bool fault = info->si_code > 0 && (signo == SIGSEGV || signo == SIGBUS);
+	save_context(&frame.context, regs, task, fpstate, fault ? (u64)info->si_addr : 0, fault ? VECTOR_PF : 0);
+	frame.restorer = (u64)action->sa_restorer;
+	frame.info = *info;
+	if (!(action->sa_flags & SA_RESTORER) || !save_vector_registers(task, fpstate) ||
+	    copy_to_user((void *)at, &frame, sizeof(frame)))
+		return false;
+	task->signals_blocked |= action->sa_mask;
+	if (!(action->sa_flags & SA_NODEFER))
+		task->signals_blocked |= BIT(signo);
+	task->signals_blocked &= ~UNBLOCKABLE;
+	regs->rdi = (u64)signo;
+	regs->rsi = at + offsetof(struct signal_frame, info);
+	regs->rdx = at + offsetof(struct signal_frame, context);
+	regs->rax = 0;
+	regs->rip = (u64)action->sa_handler;
+	regs->rsp = at;
+	regs->rflags &= ~(u64)(1 << 8 | 1 << 10); /* TF, DF */
+	return true;
+}
+
+static void handle(struct pt_regs *regs, int signo, const siginfo_t *info, const char *detail)
+{
+	struct sigaction_table *signals = current->process->signals;
+	struct sigaction action = signals->actions[signo - 1];
+	if (action.sa_handler == SIG_IGN || (action.sa_handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo)))
+		return;
+	if (action.sa_handler == SIG_DFL)
+		die(signo, info, regs, detail);
+	if (action.sa_flags & SA_RESETHAND)
+		signals->actions[signo - 1].sa_handler = SIG_DFL;
+	if (!push_frame(regs, signo, &action, info))
+		die(SIGSEGV, info, regs, "SIGSEGV: no room on the stack for a signal handler");
+}
+
+/* A system call that was cut short: returns EINTR if a handler without SA_RESTART runs, else is made again. */
+static void finish_syscall(struct pt_regs *regs, const struct sigaction *action)
+{
+	if ((s64)regs->orig_rax < 0 || regs->rax != (u64)-ERESTARTSYS)
+		return;
+	if (action && !(action->sa_flags & SA_RESTART)) {
+		regs->rax = (u64)-EINTR;
+		return;
+	}
+	regs->rax = regs->orig_rax;
+	regs->rip -= 2; /* the length of `syscall` */
+}
+
+static int take_pending(struct task *task, u64 set, siginfo_t *info)
+{
+	u64 pending = (task->signals_pending | task->process->signals->pending) & set;
+	if (!pending)
+		return 0;
+	/* Faults and SIGKILL are lower numbers than most; Linux too takes the lowest first. */
+	int signo = pending & BIT(SIGKILL) ? SIGKILL : __builtin_ctzl(pending) + 1;
+	if (task->signals_pending & BIT(signo))
+		task->signals_pending &= ~BIT(signo);
+	else
+		task->process->signals->pending &= ~BIT(signo);
+	*info = task->process->signals->info[signo - 1];
+	return signo;
+}
+
+void signals_deliver(struct pt_regs *regs)
+{
+	struct task *task = current;
+	if (task->process->exiting)
+		process_end(&task->process->exit);
+	siginfo_t info;
+	int signo;
+	bool delivered = false;
+	while ((signo = take_pending(task, ~(task->signals_blocked & ~UNBLOCKABLE), &info))) {
+		const struct sigaction *action = &task->process->signals->actions[signo - 1];
+		bool handled = action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
+		if (handled && !delivered)
+			finish_syscall(regs, action);
+		delivered |= handled;
+		char detail[48];
+		snprintf(detail, sizeof(detail), "%s", name_of(signo));
+		handle(regs, signo, &info, detail);
+	}
+	if (task->restore_blocked) {
+		/* rt_sigsuspend and its kind: the old mask comes back once a handler is on its way (it is in its frame too). */
+		task->restore_blocked = false;
+		if (!delivered)
+			task->signals_blocked = task->saved_blocked;
+	}
+	if (!delivered)
+		finish_syscall(regs, NULL);
+}
+
+void signal_fault(struct pt_regs *regs, int signo, int si_code, u64 address, const char *what, const char *object)
+{
+	struct task *task = current;
+	siginfo_t info;
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signo;
+	info.si_code = si_code;
+	info.si_addr = (void *)address;
+	char detail[160];
+	if (signo == SIGKILL)
+		snprintf(detail, sizeof(detail), "%s: %lu KiB in use", object, (frames_total() - frames_available()) << 2);
+	else if (object)
+		snprintf(detail, sizeof(detail), "%s at 0x%lx: %s %s", name_of(signo), address, what, object);
+	else
+		snprintf(detail, sizeof(detail), "%s at 0x%lx: %s", name_of(signo), regs->rip, what);
+	/* A fault cannot be put off: blocked or ignored, it ends the program (as in Linux). */
+	__sighandler_t handler = task->process->signals->actions[signo - 1].sa_handler;
+	if (signo == SIGKILL || task->signals_blocked & BIT(signo) || handler == SIG_IGN || handler == SIG_DFL)
+		die(signo, &info, regs, detail);
+	regs->orig_rax = ~0UL;
+	handle(regs, signo, &info, detail);
+}
+
+/* ---- system calls ---- */
+
+static bool restore_vector_registers(struct task *task, u64 at)
+{
+	u32 size = task_xsave_size();
+	u64 supported;
+	u8 *area = task->xsave;
+	u32 leaf[4];
+	cpuid(0xd, 0, leaf);
+	supported = (u64)leaf[3] << 32 | leaf[0];
+	if (copy_from_user(area, (void *)at, size))
+		return false;
+	/* What XRSTOR would refuse must not get to it: unknown features, a compacted form, reserved MXCSR bits. */
+	u64 features;
+	u32 mxcsr;
+	memcpy(&features, area + 512, sizeof(features));
+	features &= supported;
+	memcpy(area + 512, &features, sizeof(features));
+	memset(area + 520, 0, 56);
+	memcpy(&mxcsr, area + 24, sizeof(mxcsr));
+	mxcsr &= 0xffff;
+	memcpy(area + 24, &mxcsr, sizeof(mxcsr));
+	fpu_restore(task);
+	return true;
+}
+
+long sys_rt_sigreturn(struct pt_regs *regs);
+long sys_rt_sigreturn(struct pt_regs *r)
+{
+	struct task *task = current;
+	struct ucontext uc;
+	u64 at = r->rsp - 8; /* the restorer's address was popped by the handler's return */
+	bool ok = !copy_from_user(&uc, (void *)(at + offsetof(struct signal_frame, context)), sizeof(uc)) &&
+	          (!uc.uc_mcontext.fpstate || restore_vector_registers(task, (u64)uc.uc_mcontext.fpstate));
+	if (!ok || uc.uc_mcontext.rip >= TASK_SIZE) {
+		signal_fault(r, SIGSEGV, SI_KERNEL, at, "return from a signal handler through", "a broken frame");
+		return (long)r->rax;
+	}
+	const struct sigcontext *sc = &uc.uc_mcontext;
+	r->r8 = sc->r8, r->r9 = sc->r9, r->r10 = sc->r10, r->r11 = sc->r11;
+	r->r12 = sc->r12, r->r13 = sc->r13, r->r14 = sc->r14, r->r15 = sc->r15;
+	r->rdi = sc->rdi, r->rsi = sc->rsi, r->rbp = sc->rbp, r->rbx = sc->rbx;
+	r->rdx = sc->rdx, r->rax = sc->rax, r->rcx = sc->rcx, r->rsp = sc->rsp, r->rip = sc->rip;
+	r->rflags = (r->rflags & ~(u64)RFLAGS_USER) | (sc->eflags & RFLAGS_USER) | 0x202;
+	r->orig_rax = ~0UL; /* not a system call to be made again */
+	task->signals_blocked = uc.uc_sigmask & ~UNBLOCKABLE;
+	cpu0.work = 1;
+	return (long)r->rax;
+}
+
+SYSCALL_DEFINE4(rt_sigaction, int, signo, const void __user *, new, void __user *, old, size_t, size)
+{
+	if (size != sizeof(sigset_t) || signo < 1 || signo > SIGNALS || (new && BIT(signo) & UNBLOCKABLE))
+		return -EINVAL;
+	struct sigaction *action = &current->process->signals->actions[signo - 1];
+	struct sigaction before = *action, after;
+	if (new && copy_from_user(&after, new, sizeof(after)))
+		return -EFAULT;
+	if (old && copy_to_user(old, &before, sizeof(before)))
+		return -EFAULT;
+	if (new)
+		*action = after;
+	return 0;
+}
+
+SYSCALL_DEFINE4(rt_sigprocmask, int, how, const u64 __user *, new, u64 __user *, old, size_t, size)
+{
+	struct task *task = current;
+	u64 before = task->signals_blocked, set;
+	if (size != sizeof(set))
+		return -EINVAL;
+	if (new) {
+		if (copy_from_user(&set, new, sizeof(set)))
+			return -EFAULT;
+		if (how == SIG_BLOCK)
+			set |= before;
+		else if (how == SIG_UNBLOCK)
+			set = before & ~set;
+		else if (how != SIG_SETMASK)
+			return -EINVAL;
+		task->signals_blocked = set & ~UNBLOCKABLE;
+		cpu0.work = 1;
+	}
+	return old && copy_to_user(old, &before, sizeof(before)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE2(rt_sigpending, u64 __user *, set, size_t, size)
+{
+	u64 pending = (current->signals_pending | current->process->signals->pending) & current->signals_blocked;
+	if (size > sizeof(pending))
+		return -EINVAL;
+	return copy_to_user(set, &pending, size) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE2(rt_sigsuspend, const u64 __user *, user_set, size_t, size)
+{
+	struct task *task = current;
+	u64 set;
+	if (size != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, user_set, sizeof(set)))
+		return -EFAULT;
+	task->saved_blocked = task->signals_blocked;
+	task->restore_blocked = true;
+	task->signals_blocked = set & ~UNBLOCKABLE;
+	while (!signal_pending())
+		wait_sleep(NO_DEADLINE);
+	cpu0.work = 1;
+	return -EINTR;
+}
+
+SYSCALL_DEFINE0(pause)
+{
+	while (!signal_pending())
+		wait_sleep(NO_DEADLINE);
+	cpu0.work = 1;
+	return -EINTR;
+}
+
+SYSCALL_DEFINE4(rt_sigtimedwait, const u64 __user *, user_set, siginfo_t __user *, user_info, const void __user *, timeout,
+                size_t, size)
+{
+	struct task *task = current;
+	u64 set;
+	s64 ts[2];
+	siginfo_t info;
+	u64 deadline = NO_DEADLINE;
+	if (size != sizeof(set))
+		return -EINVAL;
+	if (copy_from_user(&set, user_set, sizeof(set)) || (timeout && copy_from_user(ts, timeout, sizeof(ts))))
+		return -EFAULT;
+	if (timeout && (ts[0] < 0 || ts[1] < 0 || ts[1] >= (s64)NSEC_PER_SEC))
+		return -EINVAL;
+	if (timeout)
+		deadline = deadline_after(deadline_ns(ts[0], ts[1]));
+	set &= ~UNBLOCKABLE;
+	task->signals_waited = set;
+	int signo = take_pending(task, set, &info);
+	long error = 0;
+	while (!signo && !error) {
+		error = wait_sleep(deadline);
+		signo = take_pending(task, set, &info);
+	}
+	task->signals_waited = 0;
+	if (!signo)
+		return error == -ETIMEDOUT ? -EAGAIN : -EINTR;
+	return user_info && copy_to_user(user_info, &info, sizeof(info)) ? -EFAULT : signo;
+}
+
+SYSCALL_DEFINE2(sigaltstack, const stack_t __user *, new, stack_t __user *, old)
+{
+	struct task *task = current;
+	bool on = on_altstack(task, task->regs->rsp);
+	stack_t stack = { .ss_sp = (void *)task->altstack_sp, .ss_size = task->altstack_size,
+		              .ss_flags = !task->altstack_size ? SS_DISABLE : on ? SS_ONSTACK : 0 };
+	if (old && copy_to_user(old, &stack, sizeof(stack)))
+		return -EFAULT;
+	if (!new)
+		return 0;
+	if (on)
+		return -EPERM;
+	if (copy_from_user(&stack, new, sizeof(stack)))
+		return -EFAULT;
+	if (stack.ss_flags & SS_DISABLE) {
+		task->altstack_sp = task->altstack_size = 0;
+		return 0;
+	}
+	if (stack.ss_size < MINSIGSTKSZ)
+		return -ENOMEM;
+	task->altstack_sp = (u64)stack.ss_sp;
+	task->altstack_size = stack.ss_size;
+	return 0;
+}
+
+static bool may_signal(const struct process *target)
+{
+	const struct credentials *mine = &current->process->cred, *theirs = &target->cred;
+	return mine->euid == 0 || mine->uid == theirs->uid || mine->uid == theirs->suid || mine->euid == theirs->uid;
+}
+
+SYSCALL_DEFINE2(kill, int, pid, int, signo)
+{
+	struct process *process;
+	siginfo_t info;
+	fill_info(&info, signo, SI_USER);
+	/* Process groups come with job control; until then every process is a group of its own. */
+	if (pid == 0 || pid < -1)
+		process = pid == 0 ? current->process : process_find((u32)-pid);
+	else
+		process = process_find((u32)pid);
+	if (pid == -1) {
+		long sent = 0;
+		for (process = process_next(0); process; process = process_next(process->pid))
+			if (process != current->process && may_signal(process) && !send(process, NULL, signo, &info))
+				sent++;
+		return sent ? 0 : -ESRCH;
+	}
+	if (!process)
+		return -ESRCH;
+	return may_signal(process) ? send(process, NULL, signo, &info) : -EPERM;
+}
+
+static long send_to_thread(int tgid, int tid, int signo)
+{
+	struct task *task = tid > 0 ? task_find((u32)tid) : NULL;
+	siginfo_t info;
+	if (tid <= 0)
+		return -EINVAL;
+	if (!task || (tgid > 0 && task->process->pid != (u32)tgid))
+		return -ESRCH;
+	fill_info(&info, signo, SI_TKILL);
+	return may_signal(task->process) ? send(task->process, task, signo, &info) : -EPERM;
+}
+
+SYSCALL_DEFINE3(tgkill, int, tgid, int, tid, int, signo)
+{
+	return tgid > 0 ? send_to_thread(tgid, tid, signo) : -EINVAL;
+}
+
+SYSCALL_DEFINE2(tkill, int, tid, int, signo)
+{
+	return send_to_thread(0, tid, signo);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.kvm;
+
+import io.vivarium.kvm.internal.Syscalls;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Guest-physical memory: ordered regions that do not overlap, mapped in one arena.
+///
+/// May be used from any thread (as far as the arena allows) until the arena closes; after that every access is an
+/// [IllegalStateException]. The guest reads and writes the same bytes at the same time: read once, check, then use.
+public final class GuestMemory {
+    private static final long HUGE_PAGE_SIZE = 2 << 20;
+
+    private final List<MemoryRegion> regions;
+    private final long[] starts;
+    private final long[] ends;
+    private final MemorySegment[] segments;
+
+    private GuestMemory(List<MemoryRegion> regions) {
+        this.regions = List.copyOf(regions);
+        this.starts =
+                regions.stream().mapToLong(MemoryRegion::guestPhysicalAddress).toArray();
+        this.ends = regions.stream().mapToLong(MemoryRegion::end).toArray();
+        this.segments = regions.stream().map(MemoryRegion::memory).toArray(MemorySegment[]::new);
+    }
+
+    /// Maps regions. They are not inherited by child processes (`MADV_DONTFORK`).
+    ///
+    /// @param arena unmaps them when it closes; a shared one, where more than one thread reaches the memory
+    /// @param specs in any order
+    /// @throws IllegalArgumentException if there are none, or two overlap
+    /// @throws KvmException if the host refuses; what was mapped by then stays until the arena closes
+    public static GuestMemory map(Arena arena, List<RegionSpec> specs) {
+        if (specs.isEmpty()) {
+            throw new IllegalArgumentException("guest memory without a region");
+        }
+        List<RegionSpec> sorted = ascending(specs);
+        for (int i = 1; i < sorted.size(); i++) {
+            RegionSpec before = sorted.get(i - 1);
+            RegionSpec here = sorted.get(i);
+            if (before.guestPhysicalAddress() + before.length() > here.guestPhysicalAddress()) {
+                throw new IllegalArgumentException("regions overlap: " + before + " and " + here);
+            }
+        }
+        List<MemoryRegion> regions = new ArrayList<>(sorted.size());
+        for (RegionSpec spec : sorted) {
+            MemorySegment memory = mapOne(arena, spec);
+            KvmException.check(
+                    "madvise MADV_DONTFORK",
+                    Syscalls.madvise(memory.address(), memory.byteSize(), Syscalls.MADV_DONTFORK));
+            regions.add(new MemoryRegion(spec, memory));
+        }
+        return new GuestMemory(regions);
+    }
+
+    private static List<RegionSpec> ascending(List<RegionSpec> specs) {
+        List<RegionSpec> sorted = new ArrayList<>(specs.size());
+        for (RegionSpec spec : specs) {
+            int at = 0;
+            while (at < sorted.size() && sorted.get(at).guestPhysicalAddress() <= spec.guestPhysicalAddress()) {
+                at++;
+            }
+            sorted.add(at, spec);
+        }
+        return sorted;
+    }
+
+    // Called for every machine: a switch over patterns would cost a cold JVM milliseconds at its first use.
+    private static MemorySegment mapOne(Arena arena, RegionSpec spec) {
+        int writable = Syscalls.PROT_READ | Syscalls.PROT_WRITE;
+        int unreserved = Syscalls.MAP_PRIVATE | Syscalls.MAP_NORESERVE;
+        long length = spec.length();
+        if (spec instanceof RegionSpec.Anonymous anonymous) {
+            if (anonymous.hugePages()) {
+                return mapHuge(arena, anonymous);
+            }
+            long address = Syscalls.mmap(0, length, writable, unreserved | Syscalls.MAP_ANONYMOUS, -1, 0);
+            return Mapping.of(arena, KvmException.check("mmap", spec, address), length);
+        }
+        if (spec instanceof RegionSpec.CopyOnWrite copy) {
+            long address = copy.file().fd().mmap(length, writable, unreserved, copy.offset());
+            return Mapping.of(arena, KvmException.check("mmap", spec, address), length);
+        }
+        RegionSpec.ReadOnlyFile image = (RegionSpec.ReadOnlyFile) spec;
+        long address = image.file().fd().mmap(length, Syscalls.PROT_READ, Syscalls.MAP_SHARED, 0);
+        return Mapping.of(arena, KvmException.check("mmap", spec, address), length)
+                .asReadOnly();
+    }
+
+    /// KVM uses a huge page for the guest only where host and guest address agree modulo 2 MiB, so that the region is
+    /// placed inside a larger reservation whose ends are given back.
+    private static MemorySegment mapHuge(Arena arena, RegionSpec.Anonymous spec) {
+        long length = spec.length();
+        long reserved = Math.addExact(length, HUGE_PAGE_SIZE);
+        int flags = Syscalls.MAP_PRIVATE | Syscalls.MAP_NORESERVE | Syscalls.MAP_ANONYMOUS;
+        long reservation = KvmException.check(
+                "mmap", spec, Syscalls.mmap(0, reserved, Syscalls.PROT_READ | Syscalls.PROT_WRITE, flags, -1, 0));
+        long head = spec.guestPhysicalAddress() - reservation & HUGE_PAGE_SIZE - 1;
+        long start = reservation + head;
+        long tail = reserved - head - length;
+        if (head > 0) {
+            Syscalls.munmap(reservation, head);
+        }
+        if (tail > 0) {
+            Syscalls.munmap(start + length, tail);
+        }
+        MemorySegment memory = Mapping.of(arena, start, length);
+        // A host without huge pages (EINVAL) serves the region with small ones: the same bytes, only slower.
+        Syscalls.madvise(start, length, Syscalls.MADV_HUGEPAGE);
+        return memory;
+    }
+
+    /// The regions, by ascending address.
+    public List<MemoryRegion> regions() {
+        return regions;
+    }
+
+    /// A part of guest memory.
+    ///
+    /// @param guestPhysicalAddress where it starts, unsigned
+    /// @param length bytes; zero is fine
+    /// @return exactly these bytes; read-only in a read-only region
+    /// @throws GuestAddressException if it does not lie wholly inside one region
+    public MemorySegment slice(long guestPhysicalAddress, long length) {
+        int region = find(guestPhysicalAddress, length);
+        return segments[region].asSlice(guestPhysicalAddress - starts[region], length);
+    }
+
+    /// A part of guest memory to write to.
+    ///
+    /// @param guestPhysicalAddress where it starts, unsigned
+    /// @param length bytes; zero is fine
+    /// @return exactly these bytes
+    /// @throws GuestAddressException if it does not lie wholly inside one region, or the region is read-only
+    public MemorySegment writableSlice(long guestPhysicalAddress, long length) {
+        int region = find(guestPhysicalAddress, length);
+        if (segments[region].isReadOnly()) {
+            throw new GuestAddressException(guestPhysicalAddress, length, "read-only");
+        }
+        return segments[region].asSlice(guestPhysicalAddress - starts[region], length);
+    }
+
+    private int find(long address, long length) {
+        // Regions end below 2^63 and ascend, so that a negative (that is, huge) address is below the first of them.
+        for (int i = 0; i < starts.length && address >= starts[i]; i++) {
+            if (address < ends[i]) {
+                if (length < 0 || length > ends[i] - address) {
+                    throw new GuestAddressException(
+                            address, length, "reaches beyond the region that ends at 0x%x".formatted(ends[i]));
+                }
+                return i;
+            }
+        }
+        throw new GuestAddressException(address, length, "no memory there");
+    }
+}

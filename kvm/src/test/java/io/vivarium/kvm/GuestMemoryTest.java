@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.kvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class GuestMemoryTest {
+    private static final long HIGH = 4L << 30;
+
+    private static GuestMemory twoRegions(Arena arena) {
+        return GuestMemory.map(
+                arena,
+                List.of(
+                        RegionSpec.anonymousHuge(HIGH, 4 << 20),
+                        RegionSpec.anonymous(0, 0x3000),
+                        RegionSpec.anonymous(0x3000, 0x1000)));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "0x0, 0x3000",
+        "0x0, 0",
+        "0x2fff, 1",
+        "0x3000, 0x1000",
+        "0x3fff, 0",
+        "0x100000000, 0x400000",
+        "0x1003fffff, 1",
+    })
+    void whatLiesInsideOneRegionIsGiven(String address, String length) {
+        try (Arena arena = Arena.ofConfined()) {
+            long bytes = Long.decode(length);
+            MemorySegment slice = twoRegions(arena).writableSlice(Long.decode(address), bytes);
+            assertThat(slice.byteSize()).isEqualTo(bytes);
+            assertThat(slice.fill((byte) 1).mismatch(slice)).isEqualTo(-1);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "0x2fff, 2, reaches beyond",
+        "0x0, 0x3001, reaches beyond",
+        "0x0, 0x4000, reaches beyond",
+        "0x4000, 0, no memory",
+        "0x4000, 1, no memory",
+        "0xffffffff, 1, no memory",
+        "0x100400000, 1, no memory",
+        "0x1003fffff, 2, reaches beyond",
+        "0x0, -1, reaches beyond",
+        "0x0, 0x7fffffffffffffff, reaches beyond",
+        "0x3000, -0x7fffffffffffffff, reaches beyond",
+        "-1, 1, no memory",
+        "-1, 2, no memory",
+        "0x7fffffffffffffff, 1, no memory",
+        "-0x7fffffffffffffff, 0x10, no memory",
+    })
+    void whatDoesNotIsRefused(String address, String length, String reason) {
+        try (Arena arena = Arena.ofConfined()) {
+            GuestMemory memory = twoRegions(arena);
+            long at = Long.decode(address);
+            long bytes = Long.decode(length);
+            assertThatThrownBy(() -> memory.slice(at, bytes))
+                    .isInstanceOf(GuestAddressException.class)
+                    .hasMessageContaining(reason);
+            assertThatThrownBy(() -> memory.writableSlice(at, bytes))
+                    .isInstanceOfSatisfying(GuestAddressException.class, e -> {
+                        assertThat(e.address()).isEqualTo(at);
+                        assertThat(e.length()).isEqualTo(bytes);
+                    });
+        }
+    }
+
+    @Test
+    void regionsAreOrderedAndApart() {
+        try (Arena arena = Arena.ofConfined()) {
+            GuestMemory memory = twoRegions(arena);
+            assertThat(memory.regions())
+                    .extracting(MemoryRegion::guestPhysicalAddress)
+                    .containsExactly(0L, 0x3000L, HIGH);
+            assertThat(memory.regions().getLast().memory().address() % (2 << 20))
+                    .as("a huge region lies as in the guest, modulo 2 MiB")
+                    .isZero();
+            assertThatThrownBy(() -> GuestMemory.map(
+                            arena, List.of(RegionSpec.anonymous(0x1000, 0x2000), RegionSpec.anonymous(0, 0x2000))))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageStartingWith("regions overlap");
+            assertThatThrownBy(() -> GuestMemory.map(arena, List.of())).isInstanceOf(IllegalArgumentException.class);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "1, 0x1000",
+        "-0x1000, 0x1000",
+        "0, 0",
+        "0, -0x1000",
+        "0, 0x1001",
+        "0x7ffffffffffff000, 0x1000",
+        "0x7ffffffffffff000, 0x2000",
+    })
+    void aRegionThatIsNoneIsRefused(String address, String length) {
+        assertThatThrownBy(() -> RegionSpec.anonymous(Long.decode(address), Long.decode(length)))
+                .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void anAccessAfterTheEndIsAnException() {
+        GuestMemory memory;
+        try (Arena arena = Arena.ofShared()) {
+            memory = twoRegions(arena);
+        }
+        assertThatThrownBy(() -> memory.slice(0, 8).get(ValueLayout.JAVA_LONG, 0))
+                .isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void aReadOnlyRegionCannotBeWrittenFromJava(@TempDir Path folder) throws Exception {
+        Path path = folder.resolve("image");
+        Files.write(path, new byte[5000]);
+        try (Arena arena = Arena.ofConfined();
+                MemoryFile file = MemoryFile.open(path)) {
+            GuestMemory memory = GuestMemory.map(arena, List.of(RegionSpec.readOnlyFile(0x1000, file)));
+            assertThat(memory.regions().getFirst().length()).isEqualTo(8192);
+            assertThatThrownBy(() -> memory.writableSlice(0x1000, 1))
+                    .isInstanceOf(GuestAddressException.class)
+                    .hasMessageContaining("read-only");
+            MemorySegment slice = memory.slice(0x1000, 8192);
+            assertThat(slice.get(ValueLayout.JAVA_BYTE, 8191)).isZero();
+            assertThatThrownBy(() -> slice.set(ValueLayout.JAVA_BYTE, 0, (byte) 1))
+                    .isInstanceOf(IllegalArgumentException.class);
+        }
+    }
+
+    @Test
+    void theRegionsOfAFileOutliveIt() {
+        try (Arena arena = Arena.ofConfined()) {
+            GuestMemory memory;
+            try (MemoryFile file = MemoryFile.create("outlived", 0x2000)) {
+                try (Arena writing = Arena.ofConfined()) {
+                    file.map(writing).set(ValueLayout.JAVA_INT, 0x1004, 42);
+                    assertThatThrownBy(file::seal)
+                            .isInstanceOf(KvmException.class)
+                            .hasMessage("F_ADD_SEALS outlived: EBUSY");
+                }
+                file.seal();
+                assertThatThrownBy(() -> file.map(arena))
+                        .isInstanceOfSatisfying(
+                                KvmException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EPERM));
+                memory = GuestMemory.map(arena, List.of(RegionSpec.copyOnWrite(0, 0x1000, file, 0x1000)));
+                assertThatThrownBy(() -> RegionSpec.copyOnWrite(0, 0x2000, file, 0x1000))
+                        .isInstanceOf(IllegalArgumentException.class);
+                assertThatThrownBy(() -> RegionSpec.copyOnWrite(0, 0x1000, file, 1))
+                        .isInstanceOf(IllegalArgumentException.class);
+            }
+            assertThat(memory.slice(4, 4).get(ValueLayout.JAVA_INT, 0)).isEqualTo(42);
+        }
+    }
+
+    @Test
+    @SuppressWarnings("try")
+    void aClosedFileIsRefused() {
+        try (MemoryFile file = MemoryFile.create("closed", 0x1000);
+                Arena arena = Arena.ofConfined()) {
+            file.close();
+            assertThatThrownBy(file::seal).isInstanceOf(IllegalStateException.class);
+            List<RegionSpec> regions = List.of(RegionSpec.copyOnWrite(0, 0x1000, file, 0));
+            assertThatThrownBy(() -> GuestMemory.map(arena, regions)).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void aFileThatIsNotThereOrEmptyIsRefused(@TempDir Path folder) throws Exception {
+        assertThatThrownBy(() -> MemoryFile.open(folder.resolve("none")))
+                .isInstanceOf(KvmException.class)
+                .hasMessageEndingWith("none: ENOENT");
+        Path empty = Files.createFile(folder.resolve("empty"));
+        assertThatThrownBy(() -> MemoryFile.open(empty))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("is empty");
+        assertThatThrownBy(() -> MemoryFile.create("none", 0)).isInstanceOf(IllegalArgumentException.class);
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.virtio;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Objects;
+
+/// A request in a queue: the buffers of one descriptor chain, device-readable ones first, and how far they
+/// were read and written.
+///
+/// Made once per request that a device works on at a time ([VirtQueue#newChain]) and filled again and again
+/// by [VirtQueue#pop]: the descriptors were read once and checked by then, and nothing here looks at them
+/// again. Not thread-safe: the device's lock guards it. Reading and writing copy, and make no objects.
+public final class DescriptorChain implements GuestBytes {
+    private final MemorySegment[] memory;
+    private final long[] offsets;
+    private final long[] lengths;
+
+    private int head;
+    private int count;
+    private int firstWritable;
+    private long readable;
+    private long writable;
+
+    private int readIndex;
+    private long readOffset;
+    private int writeIndex;
+    private long writeOffset;
+    private long written;
+
+    DescriptorChain(int capacity) {
+        memory = new MemorySegment[capacity];
+        Arrays.fill(memory, MemorySegment.NULL);
+        offsets = new long[capacity];
+        lengths = new long[capacity];
+    }
+
+    /// The descriptor that the available ring named.
+    public int head() {
+        return head;
+    }
+
+    /// How many device-readable bytes are left to read.
+    @Override
+    public long remaining() {
+        return readable;
+    }
+
+    /// How many device-writable bytes are left to write.
+    public long writable() {
+        return writable;
+    }
+
+    /// How many bytes were written so far.
+    public long written() {
+        return written;
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, target.length);
+        int done = 0;
+        while (done < length && readable > 0) {
+            int part = (int) Math.min(length - done, lengths[readIndex] - readOffset);
+            MemorySegment.copy(
+                    memory[readIndex],
+                    ValueLayout.JAVA_BYTE,
+                    offsets[readIndex] + readOffset,
+                    target,
+                    offset + done,
+                    part);
+            advanceRead(part);
+            done += part;
+        }
+        return done;
+    }
+
+    @Override
+    public long read(MemorySegment target, long offset, long length) {
+        Objects.checkFromIndexSize(offset, length, target.byteSize());
+        long done = 0;
+        while (done < length && readable > 0) {
+            long part = Math.min(length - done, lengths[readIndex] - readOffset);
+            MemorySegment.copy(memory[readIndex], offsets[readIndex] + readOffset, target, offset + done, part);
+            advanceRead(part);
+            done += part;
+        }
+        return done;
+    }
+
+    @Override
+    public long skip(long length) {
+        if (length < 0) {
+            throw new IllegalArgumentException("cannot skip " + length + " bytes");
+        }
+        long done = 0;
+        while (done < length && readable > 0) {
+            long part = Math.min(length - done, lengths[readIndex] - readOffset);
+            advanceRead(part);
+            done += part;
+        }
+        return done;
+    }
+
+    /// Writes from memory into the device-writable buffers, as much as there is and fits.
+    ///
+    /// @param source where from
+    /// @param offset first byte of it
+    /// @param length at most so many
+    /// @return how many bytes were written
+    /// @throws IndexOutOfBoundsException if the memory has no such range; nothing was written
+    public long write(MemorySegment source, long offset, long length) {
+        Objects.checkFromIndexSize(offset, length, source.byteSize());
+        long done = 0;
+        while (done < length && writable > 0) {
+            long part = Math.min(length - done, lengths[writeIndex] - writeOffset);
+            MemorySegment.copy(source, offset + done, memory[writeIndex], offsets[writeIndex] + writeOffset, part);
+            writeOffset += part;
+            writable -= part;
+            if (writeOffset == lengths[writeIndex]) {
+                writeIndex++;
+                writeOffset = 0;
+            }
+            done += part;
+        }
+        written += done;
+        return done;
+    }
+
+    private void advanceRead(long part) {
+        readOffset += part;
+        readable -= part;
+        if (readOffset == lengths[readIndex]) {
+            readIndex++;
+            readOffset = 0;
+        }
+    }
+
+    void begin(int newHead) {
+        head = newHead;
+        count = 0;
+        firstWritable = 0;
+        readable = 0;
+        writable = 0;
+        readIndex = 0;
+        readOffset = 0;
+        writeOffset = 0;
+        written = 0;
+    }
+
+    void add(MemorySegment region, long offset, long length, boolean deviceWrites) {
+        memory[count] = region;
+        offsets[count] = offset;
+        lengths[count] = length;
+        count++;
+        if (deviceWrites) {
+            writable += length;
+        } else {
+            readable += length;
+            firstWritable = count;
+        }
+        writeIndex = firstWritable;
+    }
+}

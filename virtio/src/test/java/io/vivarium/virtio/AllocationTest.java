@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.virtio;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.reflect.Method;
+import java.nio.ByteOrder;
+import org.junit.jupiter.api.Test;
+
+/// Requests make no garbage, neither in the queue nor in the console.
+final class AllocationTest {
+    private static final int REQUESTS = 100_000;
+
+    /// Bytes that a round may make and still count as none: what the JVM itself does now and then, spread
+    /// over a round.
+    private static final long NOISE = REQUESTS / 10;
+
+    private static final ValueLayout.OfShort LE16 = ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /// The bytes that this thread has allocated, ever. Asked for by reflection: the module does not need
+    /// java.management.
+    private static long allocatedBytes() {
+        try {
+            Class<?> factory = Class.forName("java.lang.management.ManagementFactory");
+            Object threads = factory.getMethod("getThreadMXBean").invoke(null);
+            Method allocated =
+                    Class.forName("com.sun.management.ThreadMXBean").getMethod("getCurrentThreadAllocatedBytes");
+            return (long) allocated.invoke(threads);
+        } catch (ReflectiveOperationException e) {
+            throw new LinkageError("the JVM does not count allocated bytes", e);
+        }
+    }
+
+    /// The fewest bytes that one of some rounds allocated: the first ones run before the code is compiled.
+    private static long allocatedByARound(Runnable round) {
+        long fewest = Long.MAX_VALUE;
+        for (int i = 0; i < 10 && fewest > NOISE; i++) {
+            long before = allocatedBytes();
+            round.run();
+            fewest = Math.min(fewest, allocatedBytes() - before);
+        }
+        return fewest;
+    }
+
+    /// The driver's part of a round trip, without the objects that the test's driver makes.
+    private static void makeAvailable(MemorySegment ram, DriverQueue queue, int idx) {
+        ram.set(LE16, queue.driverArea + 2, (short) idx);
+    }
+
+    @Test
+    void measurementSeesAnObject() {
+        Object[] keep = new Object[1];
+        long allocated = allocatedByARound(() -> {
+            for (int i = 0; i < REQUESTS; i++) {
+                keep[0] = new byte[8];
+            }
+        });
+        assertThat(allocated).isGreaterThanOrEqualTo(16L * REQUESTS);
+    }
+
+    @Test
+    void bytesFromTheGuest() {
+        VirtioConsole console = VirtioConsole.builder().build();
+        byte[] sink = new byte[64];
+        console.port(0).connect(bytes -> {
+            while (bytes.remaining() > 0) {
+                bytes.read(sink, 0, sink.length);
+            }
+        });
+        try (ConsoleDriver driver = new ConsoleDriver(console)) {
+            driver.start(1, 8, DriverHarness.EVENT_IDX);
+            DriverQueue queue = driver.driver.queue(1);
+            // Each entry of the ring is the same chain: two descriptors directly.
+            queue.descriptor(0, 0x1000, 20, DriverQueue.F_NEXT, 1);
+            queue.descriptor(1, 0x2000, 100, 0, 0);
+            MemorySegment ram = driver.driver.ram.ram();
+            VirtioMmioTransport transport = driver.driver.transport;
+            int[] idx = new int[1];
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    makeAvailable(ram, queue, ++idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 1);
+                    transport.write(DriverHarness.INTERRUPT_ACK, 4, transport.read(DriverHarness.INTERRUPT_STATUS, 4));
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(console.port(0).bytesFromGuest()).isEqualTo(120L * idx[0]);
+        }
+    }
+
+    @Test
+    void bytesToTheGuest() {
+        VirtioConsole console = VirtioConsole.builder().build();
+        console.port(0).connect(new ConsoleLog(1));
+        try (ConsoleDriver driver = new ConsoleDriver(console)) {
+            driver.driver.negotiate(DriverHarness.VERSION_1 | DriverHarness.EVENT_IDX);
+            driver.driver.setUp(0, 8);
+            driver.driver.driverOk();
+            DriverQueue queue = driver.driver.queue(0);
+            queue.descriptor(0, 0x1000, 64, DriverQueue.F_WRITE, 0);
+            MemorySegment ram = driver.driver.ram.ram();
+            MemorySegment source = MemorySegment.ofArray(new byte[64]);
+            ConsolePort port = console.port(0);
+            int[] idx = new int[1];
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    makeAvailable(ram, queue, ++idx[0]);
+                    port.write(source, 0, 64);
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(port.bytesToGuest()).isEqualTo(64L * idx[0]);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.virtio;
+
+import io.vivarium.kvm.GuestMemory;
+import io.vivarium.kvm.MemoryFile;
+import io.vivarium.kvm.RegionSpec;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// The memory of a guest that a test plays: RAM from 0, and a read-only region; as a real machine has them,
+/// without one.
+final class GuestRam implements AutoCloseable {
+    static final long RAM_SIZE = 16 << 20;
+    static final long ROM = 0x1000_0000L;
+    static final long ROM_SIZE = 4096;
+
+    private final Arena arena = Arena.ofShared();
+    private final GuestMemory memory;
+    private long nextFree = 0x1_0000;
+
+    GuestRam() {
+        try (MemoryFile rom = MemoryFile.create("rom", ROM_SIZE)) {
+            memory = GuestMemory.map(
+                    arena, List.of(RegionSpec.anonymous(0, RAM_SIZE), RegionSpec.readOnlyFile(ROM, rom)));
+        }
+    }
+
+    GuestMemory memory() {
+        return memory;
+    }
+
+    /// All RAM, as the guest sees it.
+    MemorySegment ram() {
+        return memory.slice(0, RAM_SIZE);
+    }
+
+    /// Guest-physical address of fresh bytes, aligned to 16.
+    long allocate(long length) {
+        long address = nextFree;
+        nextFree = (address + length + 15) & ~15L;
+        if (nextFree > RAM_SIZE) {
+            throw new IllegalStateException("the test has used up its guest memory");
+        }
+        return address;
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}
