@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.erofs;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -96,7 +97,7 @@ class ErofsWriterTest {
                 .contains("Links: 3", "Layout: 0", "Inode size: 64", "Uid: 1000", "Gid: 70000", "Access: 0644")
                 .contains("2024-02-29 12:34:56.123456789");
         assertThat(nid(dump.run("--path=/three", image))).isEqualTo(nid(one));
-        assertThat(dump.run("--path=/bin/setuid", image)).contains("Uid: 4294967294", "Access: 6755");
+        assertThat(dump.run("--path=/bin/setuid", image)).contains("Uid: 4294967294", "1969-07-20 20:17:40.000000000");
         assertThat(dump.run("--path=/many", image)).contains("Links: 2");
         assertThat(dump.run("--path=/", image)).contains("Links: 10");
         assertThat(dump.run("-s", image)).contains("sb_csum mtime").doesNotContain("compr");
