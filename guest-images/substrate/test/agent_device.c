@@ -87,7 +87,7 @@ void fake_complete(u32 queue, u32 id, u32 length)
 
 static bool more(struct fake_queue *q)
 {
-	return q->ready && !q->hold && avail(q)->idx != q->next_avail;
+	return q->ready && !q->hold && !q->paused && avail(q)->idx != q->next_avail;
 }
 
 static void set_doorbell(struct fake_queue *q, bool on)
@@ -98,7 +98,14 @@ static void set_doorbell(struct fake_queue *q, bool on)
 
 static void drain(struct fake_queue *q, struct bytes *to)
 {
+	int taken = 0;
+
 	while (more(q)) {
+		if (device.pause_after && taken++ == device.pause_after) {
+			q->paused = true;
+			q->interrupts++;
+			break;
+		}
 		u32 head = avail(q)->ring[q->next_avail++ % q->size];
 		struct vring_desc *d = descriptor(q, head);
 		for (;;) {
@@ -151,7 +158,8 @@ static void answer_control(void)
 			tell(1, VIRTIO_CONSOLE_PORT_ADD, 1, "");
 			break;
 		case VIRTIO_CONSOLE_PORT_READY:
-			CHECK(device.control_count > 0 && m.id <= 1);
+			CHECK(device.control_sent > m.id && m.id <= 1); /* told of it before */
+			CHECK_EQ(m.value, 1);
 			if (m.id == 0)
 				tell(0, VIRTIO_CONSOLE_CONSOLE_PORT, 1, "");
 			else
@@ -294,6 +302,13 @@ void mmio_write32(void *at, u32 value)
 	case VIRTIO_MMIO_DRIVER_FEATURES_SEL: device.driver_features_sel = value; return;
 	case VIRTIO_MMIO_DRIVER_FEATURES: device.driver_features[device.driver_features_sel & 1] = value; return;
 	case VIRTIO_MMIO_QUEUE_SEL: device.queue_sel = value; return;
+	case VIRTIO_MMIO_INTERRUPT_ACK:
+		CHECK_EQ(value, VIRTIO_MMIO_INT_VRING);
+		device.acknowledged++;
+		for (int i = 0; i < 6; i++)
+			device.queue[i].paused = false;
+		fake_work();
+		return;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		CHECK(device.status & VIRTIO_CONFIG_S_DRIVER_OK);
 		CHECK(value < 6 && device.queue[value].ready);

@@ -12,7 +12,11 @@
 /* <unistd.h> and <sys/wait.h> do not get along with the kernel's own types. */
 int fork(void);
 int wait(int *status);
+unsigned int alarm(unsigned int seconds);
 void _exit(int code) noreturn;
+
+/* Far beyond what any test takes: one that waits for ever is to fail, not to hang. */
+#define TEST_SECONDS 120
 
 struct kernel kernel;
 jmp_buf *panic_target;
@@ -47,6 +51,7 @@ int run_seeded_test(const struct test *test, u64 first)
 
 	fflush(NULL);
 	if (fork() == 0) {
+		alarm(TEST_SECONDS);
 		seed = first * 0x9e3779b97f4a7c15UL + 1;
 		fake_reset();
 		test->run();
@@ -401,7 +406,7 @@ long signal_send(struct process *process, int signo)
 static void describe(const struct spawn_request *r)
 {
 	size_t size = sizeof(kernel.spawned);
-	size_t n = (size_t)snprintf(kernel.spawned, size, "%s %s %u %u%s", r->path, r->workdir, r->uid, r->gid,
+	size_t n = (size_t)snprintf(kernel.spawned, size, "<%s> %s %u %u%s", r->path, r->workdir, r->uid, r->gid,
 	                            r->trace ? " trace" : "");
 	CHECK(r->argv[r->argc] == NULL && r->envp[r->envc] == NULL);
 	for (u32 i = 0; i < r->argc && n < size; i++)
@@ -412,8 +417,6 @@ static void describe(const struct spawn_request *r)
 
 struct process *process_spawn(struct spawn_request *request, char *reason, size_t reason_size)
 {
-	size_t n = strlen(kernel.tried);
-	snprintf(kernel.tried + n, sizeof(kernel.tried) - n, "%s ", request->path);
 	if (kernel.executable && strcmp(kernel.executable, request->path) != 0) {
 		snprintf(reason, reason_size, "no such file: %s", request->path);
 		return ERR_PTR(kernel.spawn_error ? kernel.spawn_error : -ENOENT);

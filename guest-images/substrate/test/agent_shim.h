@@ -84,7 +84,6 @@ struct kernel {
 	/* What process_spawn does: the path it accepts, the error for all others. */
 	const char *executable;
 	long spawn_error;
-	char tried[1024]; /* paths, each followed by a space */
 	char spawned[1024]; /* path, workdir, ids, argv and envp of the last one */
 	struct file *stdio[3];
 	struct process *process;
@@ -114,13 +113,16 @@ struct fake_queue {
 	bool ready;
 	u16 next_avail;  /* the next chain to take */
 	int notifies, interrupts;
-	bool hold; /* the device does not work on this queue */
+	bool hold;   /* the device does not work on this queue */
+	bool paused; /* nor here, until its interrupt is acknowledged */
 };
 
 struct fake_device {
 	u32 magic, version, id, features, queue_max[6];
 	bool refuse_features, quiet; /* quiet: asks for no doorbells where it can do without */
 	const char *port_name;       /* of port 1 */
+	int pause_after;             /* chains taken in one go; 0: all */
+	int acknowledged;
 	size_t chunk;                /* most bytes it puts in one receive buffer; 0: what fits */
 	u32 status, driver_features[2], device_features_sel, driver_features_sel, queue_sel;
 	int reads, writes;

@@ -102,13 +102,20 @@ static bool next_reply(void)
 
 	if (left == 0)
 		return false;
-	CHECK(left >= FRAME_HEADER_SIZE);
-	memcpy(&reply.length, at, 4);
+	/* A frame is whole in what the agent has sent; only a device that pauses can have part of one. */
+	bool whole = left >= FRAME_HEADER_SIZE;
+	if (whole) {
+		memcpy(&reply.length, at, 4);
+		whole = left - FRAME_HEADER_SIZE >= reply.length;
+	}
+	if (!whole) {
+		CHECK(device.pause_after);
+		return false;
+	}
 	memcpy(&reply.type, at + 4, 2);
 	memcpy(&reserved, at + 6, 2);
 	memcpy(&reply.process, at + 8, 4);
 	CHECK(reserved == 0 && reply.length <= FRAME_PAYLOAD_MAX);
-	CHECK(left - FRAME_HEADER_SIZE >= reply.length);
 	reply.payload = at + FRAME_HEADER_SIZE;
 	heard += FRAME_HEADER_SIZE + reply.length;
 	return true;
@@ -351,7 +358,7 @@ static void spawns(void)
 	CHECK_EQ(reply.length, 8);
 	CHECK_EQ(reply32(0), 100);
 	CHECK_EQ(reply32(4), 65536);
-	CHECK_STR(kernel.spawned, "/bin/busybox /tmp 11 22 trace [echo] [] [a b] {A=1} {B=}");
+	CHECK_STR(kernel.spawned, "</bin/busybox> /tmp 11 22 trace [echo] [] [a b] {A=1} {B=}");
 	CHECK(kernel.stdio[1] != kernel.stdio[2]);
 	CHECK_EQ(node_mode(kernel.stdio[0]->node), S_IFIFO | 0600);
 	test_exit(0);
@@ -360,7 +367,7 @@ static void spawns(void)
 	expect(FRAME_EXITED, 3);
 	expect(FRAME_SPAWNED, 4);
 	CHECK_EQ(reply32(4), 0);
-	CHECK_STR(kernel.spawned, "/bin/x / 11 22 [/bin/x]");
+	CHECK_STR(kernel.spawned, "<> / 11 22 [/bin/x]");
 	CHECK(kernel.stdio[1] == kernel.stdio[2]);
 	CHECK_EQ(node_mode(kernel.stdio[0]->node), S_IFCHR | 0666);
 	char c;
@@ -369,45 +376,24 @@ static void spawns(void)
 	CHECK_EQ(kernel.stdio[1]->ops->read(kernel.stdio[1], NULL, 0), -EBADF);
 }
 
-static void finds_programs_on_path(void)
+static void fails_to_spawn(void)
 {
-	static const struct {
-		const char *argv0, *path, *executable, *tried;
-		long error;
-		u32 expected;
-		const char *reason;
-	} cases[] = {
-		{ "ls", NULL, "/bin/ls", "/usr/local/sbin/ls /usr/local/bin/ls /usr/sbin/ls /usr/bin/ls /sbin/ls /bin/ls ", 0, 0, "" },
-		{ "ls", "PATH=/a:/b", "/b/ls", "/a/ls /b/ls ", 0, 0, "" },
-		{ "ls", "PATH=/a::/b", "ls", "/a/ls ls ", 0, 0, "" },
-		{ "ls", "PATH=", "ls", "ls ", 0, 0, "" },
-		{ "ls", "PATH=/a:", "none", "/a/ls ls ", 0, ENOENT, "no such program on PATH: ls" },
-		{ "ls", "PATH=/a:/b", "none", "/a/ls /b/ls ", -ENOTDIR, ENOENT, "no such program on PATH: ls" },
-		{ "ls", "PATH=/a:/b", "none", "/a/ls /b/ls ", -EACCES, EACCES, "not allowed to run: ls" },
-		{ "ls", "PATH=/a:/b", "none", "/a/ls ", -ENOEXEC, ENOEXEC, "no such file: /a/ls" },
-		{ "./ls", "PATH=/a", "./ls", "./ls ", 0, 0, "" },
-		{ "/x/ls", "PATH=/a", "none", "/x/ls ", 0, ENOENT, "no such file: /x/ls" },
-		{ "", "PATH=/a", "none", "", 0, ENOENT, "the program's name is empty" },
-	};
+	struct program p = { .flags = SPAWN_STDIN, .path = "/bin/none", .argv = { "x" } };
 	greet();
-	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct program p = { .argv = { cases[i].argv0 }, .envp = { "XPATH=/no", cases[i].path } };
-		long allocated = kernel.allocated;
-		kernel.executable = cases[i].executable;
-		kernel.spawn_error = cases[i].error;
-		kernel.tried[0] = 0;
-		send_spawn(i + 1, &p);
-		expect(cases[i].expected ? FRAME_SPAWN_FAILED : FRAME_SPAWNED, i + 1);
-		CHECK_STR(kernel.tried, cases[i].tried);
-		if (cases[i].expected) {
-			CHECK_EQ(reply32(0), cases[i].expected);
-			CHECK_STR(reply_string(4), cases[i].reason);
-			CHECK_EQ(kernel.allocated, allocated);
-		} else {
-			test_exit(0);
-			expect(FRAME_EXITED, i + 1);
-		}
-	}
+	long allocated = kernel.allocated;
+	kernel.executable = "/bin/x";
+	send_spawn(1, &p);
+	expect(FRAME_SPAWN_FAILED, 1);
+	CHECK_EQ(reply32(0), ENOENT);
+	CHECK_STR(reply_string(4), "no such file: /bin/none");
+	kernel.spawn_error = -ENOEXEC;
+	send_spawn(1, &p);
+	expect(FRAME_SPAWN_FAILED, 1);
+	CHECK_EQ(reply32(0), ENOEXEC);
+	CHECK_EQ(kernel.allocated, allocated);
+	p.path = "/bin/x";
+	send_spawn(1, &p); /* the id was free */
+	expect(FRAME_SPAWNED, 1);
 }
 
 static void malformed_spawns(void)
@@ -548,7 +534,7 @@ static void check_script(void)
 	char input[20];
 	expect(FRAME_HELLO_ANSWER, 0);
 	expect(FRAME_SPAWNED, 1);
-	CHECK_STR(kernel.spawned, "/bin/x / 11 22 [/bin/x] [arg]");
+	CHECK_STR(kernel.spawned, "<> / 11 22 [/bin/x] [arg]");
 	reply.process = 0;
 	expect_refused(0x77, "no frame of type");
 	reply.process = 1;
@@ -720,6 +706,8 @@ static bool host_takes_and_gives(void)
 	return true;
 }
 
+static int long_output_pause;
+
 static void long_output(void)
 {
 	static u8 data[300000];
@@ -728,6 +716,7 @@ static void long_output(void)
 	greet();
 	given = 10;
 	start(1, 0, (u32)given, 0);
+	device.pause_after = long_output_pause;
 	kernel.outside = host_takes_and_gives;
 	while (written < 16u << 20) {
 		size_t n = 1 + test_random() % (test_random() % 4 ? 5000 : sizeof(data));
@@ -738,14 +727,23 @@ static void long_output(void)
 		written += n;
 		device.queue[5].hold = test_random() % 8 == 0;
 	}
-	while (received < written)
+	while (received < written) {
 		host_takes_and_gives();
+		poll_all(); /* the guest is idle now and woken by interrupts */
+	}
 	CHECK_EQ(received, written);
 	device.queue[5].hold = false;
 	fake_work();
 	test_exit(0);
 	expect(FRAME_EXITED, 1);
 	expect_nothing();
+}
+
+/* The device takes a few buffers at a time and goes on only when its interrupt is acknowledged. */
+static void long_output_with_pauses(void)
+{
+	long_output_pause = 3;
+	long_output();
 }
 
 static void large_writes_share_doorbells(void)
@@ -1053,7 +1051,9 @@ static void one_noise(void)
 	u64 rounds = 1 + test_random() % 60;
 	jmp_buf target;
 
-	kernel.executable = "/bin/x";
+	if (test_random() % 2)
+		kernel.executable = "";
+	device.pause_after = (int)(test_random() % 4);
 	if (test_random() % 2)
 		device.features &= ~(1U << 29);
 	device.quiet = test_random() % 2;
@@ -1141,7 +1141,7 @@ int main(void)
 		{ "too long a frame ends the machine", too_long_a_frame_ends_the_machine },
 		{ "late frames are ignored", late_frames_are_ignored },
 		{ "spawns", spawns },
-		{ "finds programs on PATH", finds_programs_on_path },
+		{ "fails to spawn", fails_to_spawn },
 		{ "malformed spawns", malformed_spawns },
 		{ "largest spawn", largest_spawn },
 		{ "no more than 64", no_more_than_64 },
@@ -1152,6 +1152,7 @@ int main(void)
 		{ "no credit", no_credit },
 		{ "unreadable memory", unreadable_memory },
 		{ "long output", long_output },
+		{ "long output with pauses", long_output_with_pauses },
 		{ "large writes share doorbells", large_writes_share_doorbells },
 		{ "input blocks, polls and ends", input_blocks_polls_and_ends },
 		{ "long input", long_input },

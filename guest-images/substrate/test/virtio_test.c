@@ -25,7 +25,7 @@ static void probes_a_good_device(void)
 	/* Each costs an exit: magic, version, id, features, FEATURES_OK, one queue's limit; no more. */
 	CHECK_EQ(device.reads, 6);
 	CHECK(device.writes <= 41);
-	CHECK_EQ(device.queue[3].notifies, 1);
+	CHECK_EQ(device.queue[3].notifies, 2); /* ready; the two ports are ready and open */
 	CHECK_EQ(device.queue[2].notifies + device.queue[4].notifies + device.queue[5].notifies + device.queue[1].notifies, 0);
 	CHECK(virtio_console_agent_port() == NULL);
 	CHECK(devices_poll());
@@ -391,6 +391,21 @@ static void console_without_memory(void)
 	CHECK(text_is("kept"));
 }
 
+static void acknowledges_a_device_that_pauses(void)
+{
+	static char text[8000];
+
+	memset(text, 'x', sizeof(text));
+	fake_probe();
+	CHECK_EQ(device.acknowledged, 0);
+	device.pause_after = 3;
+	console_write(text, sizeof(text));
+	while (devices_poll())
+		;
+	CHECK_EQ(device.text.length, sizeof(text));
+	CHECK(device.acknowledged > 0);
+}
+
 static void flush_of_a_broken_console_ends(void)
 {
 	fake_probe();
@@ -521,6 +536,7 @@ int main(void)
 		{ "long text", long_text },
 		{ "a slow console loses the oldest text", slow_console_loses_the_oldest },
 		{ "console without memory", console_without_memory },
+		{ "acknowledges a device that pauses", acknowledges_a_device_that_pauses },
 		{ "flush of a broken console", flush_of_a_broken_console_ends },
 		{ "stream in", stream_in },
 		{ "stream out", stream_out },

@@ -283,9 +283,11 @@ bool agent_poll(void)
 
 	if (!port)
 		return false;
-	bool some = frame_room_returned();
-	if (some)
+	bool some = stream_tx_reclaim(&port->tx);
+	if (frame_room_returned()) {
 		agent_processes_wake_writers();
+		some = true;
+	}
 	some |= agent_processes_catch_up();
 	some |= receive(&port->rx);
 	frame_flush();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting a program for the host. */
+/* Starting a program for the host: its descriptors, its credit, and what the host is told. */
 #include "spawn.h"
 
 #include <substrate/err.h>

@@ -14,26 +14,26 @@
 
 #include "virtio.h"
 
-#define AGENT_PORT_NAME "io.vivarium.agent.0"
-
 enum { CONSOLE_PORT = 0, AGENT_PORT = 1 };
 /* 5.3.2 */
 enum { PORT0_TRANSMIT = 1, CONTROL_RECEIVE = 2, CONTROL_TRANSMIT = 3, PORT1_RECEIVE = 4, PORT1_TRANSMIT = 5 };
 
 /* With these sizes everything that the device and the driver share fits one page. */
-#define CONTROL_ENTRIES 16
-#define GREETING_ENTRIES 8
-#define CONTROL_MESSAGE_SIZE 64 /* a longer port name is none that matters here */
-#define CONTROL_REFILL 4        /* all of the host's greetings fit without handing a buffer back */
+#define CONTROL_ENTRIES 8
+#define CONTROL_MESSAGE_SIZE 144 /* with the name of a port */
+#define CONTROL_REFILL 2         /* the host's greetings fit without handing a buffer back */
 #define TEXT_ENTRIES 4
 #define FEATURES (1U << VIRTIO_CONSOLE_F_MULTIPORT | 1U << VIRTIO_RING_F_EVENT_IDX)
+
+struct control_stack {
+	void *items[CONTROL_ENTRIES];
+	u16 count;
+};
 
 static struct {
 	struct virtio_device device;
 	struct virtqueue text, control_receive, control_transmit, agent_receive, agent_transmit;
-	u8 *control_buffers;
-	u8 *control_idle[CONTROL_ENTRIES];
-	u16 control_idle_count;
+	struct control_stack to_post, to_send; /* buffers for messages of the device and of the driver */
 	bool present, multiport, agent_named;
 	struct agent_port agent;
 } console;
@@ -67,55 +67,110 @@ static void new_queue(struct virtqueue *queue, u32 index, u16 size, struct arena
 
 static void post_control_buffers(void)
 {
-	while (console.control_idle_count > 0) {
-		u8 *buffer = console.control_idle[console.control_idle_count - 1];
-		struct virtqueue_segment segment = { buffer, CONTROL_MESSAGE_SIZE };
-		if (!virtqueue_add(&console.control_receive, &segment, 0, 1, buffer))
-			return;
-		console.control_idle_count--;
+	struct control_stack *stack = &console.to_post;
+
+	while (stack->count > 0) {
+		struct virtqueue_segment segment = { stack->items[--stack->count], CONTROL_MESSAGE_SIZE };
+		BUG_ON(!virtqueue_add(&console.control_receive, &segment, 0, 1, segment.data));
 	}
+}
+
+static void fill_stack(struct control_stack *stack, size_t size, struct arena *arena)
+{
+	while (stack->count < CONTROL_ENTRIES)
+		stack->items[stack->count++] = arena_take(arena, size);
 }
 
 static bool start_agent_port(struct arena *arena, u32 max)
 {
-	u16 control_entries = queue_size(CONTROL_ENTRIES, max);
-
 	new_queue(&console.agent_transmit, PORT1_TRANSMIT, queue_size(STREAM_TX_PAGES, max), arena);
 	new_queue(&console.agent_receive, PORT1_RECEIVE, queue_size(STREAM_RX_PAGES, max), arena);
-	new_queue(&console.control_transmit, CONTROL_TRANSMIT, GREETING_ENTRIES, arena);
-	new_queue(&console.control_receive, CONTROL_RECEIVE, control_entries, arena);
+	new_queue(&console.control_transmit, CONTROL_TRANSMIT, CONTROL_ENTRIES, arena);
+	new_queue(&console.control_receive, CONTROL_RECEIVE, CONTROL_ENTRIES, arena);
 
-	console.control_buffers = arena_take(arena, CONTROL_ENTRIES * CONTROL_MESSAGE_SIZE);
-	for (u16 i = 0; i < control_entries; i++)
-		console.control_idle[console.control_idle_count++] = console.control_buffers + i * CONTROL_MESSAGE_SIZE;
+	fill_stack(&console.to_post, CONTROL_MESSAGE_SIZE, arena);
+	fill_stack(&console.to_send, sizeof(struct virtio_console_control), arena);
 	post_control_buffers();
 	virtqueue_set_interrupts(&console.control_receive, true);
 	return stream_tx_init(&console.agent.tx, &console.agent_transmit) &&
 	       stream_rx_init(&console.agent.rx, &console.agent_receive);
 }
 
-static void add_control(struct virtio_console_control *message, u32 port, u16 event, u16 value)
+/* ---- control messages (5.3.6.2) ---- */
+
+static void add_control(u32 port, u16 event, u16 value)
 {
+	struct control_stack *stack = &console.to_send;
+	BUG_ON(stack->count == 0);
+	struct virtio_console_control *message = stack->items[--stack->count];
 	struct virtqueue_segment segment = { message, sizeof(*message) };
 
 	*message = (struct virtio_console_control){ .id = port, .event = event, .value = value };
 	BUG_ON(!virtqueue_add(&console.control_transmit, &segment, 1, 0, message));
 }
 
-/*
- * The driver's half of the handshake (5.3.6.2), in one doorbell: the host works the queue off in order, so that it has
- * announced its ports by the time it comes to hear that they are ready and open.
- */
-static void send_greeting(struct arena *arena)
+static void port_added(u32 port)
 {
-	struct virtio_console_control *messages = arena_take(arena, 5 * sizeof(*messages));
+	bool known = port == CONSOLE_PORT || port == AGENT_PORT;
 
-	add_control(&messages[0], VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
-	add_control(&messages[1], CONSOLE_PORT, VIRTIO_CONSOLE_PORT_READY, 1);
-	add_control(&messages[2], AGENT_PORT, VIRTIO_CONSOLE_PORT_READY, 1);
-	add_control(&messages[3], CONSOLE_PORT, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	add_control(&messages[4], AGENT_PORT, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	add_control(port, VIRTIO_CONSOLE_PORT_READY, known);
+	if (known)
+		add_control(port, VIRTIO_CONSOLE_PORT_OPEN, 1);
+}
+
+static void port_named(u32 port, const char *name, size_t size)
+{
+	static const char agent_name[] = "io.vivarium.agent.0";
+	size_t length = strnlen(name, size);
+
+	if (length != sizeof(agent_name) - 1 || memcmp(name, agent_name, length) != 0)
+		return;
+	if (port == AGENT_PORT)
+		console.agent_named = true;
+	else
+		printk("virtio-console: %s is port %u, not %u\n", agent_name, port, AGENT_PORT);
+}
+
+static void handle_control(const u8 *bytes, u32 length)
+{
+	struct virtio_console_control message;
+
+	if (length < sizeof(message)) {
+		printk("virtio-console: a control message of %u bytes\n", length);
+		return;
+	}
+	memcpy(&message, bytes, sizeof(message));
+	if (message.event == VIRTIO_CONSOLE_PORT_ADD)
+		port_added(message.id);
+	else if (message.event == VIRTIO_CONSOLE_PORT_NAME)
+		port_named(message.id, (const char *)bytes + sizeof(message), length - sizeof(message));
+	/* The others tell of the host's side of a port, which its bytes tell as well. */
+}
+
+static bool poll_control(void)
+{
+	bool some = false;
+	void *buffer;
+	u32 length;
+
+	while ((buffer = virtqueue_take(&console.control_transmit, NULL)) != NULL) {
+		console.to_send.items[console.to_send.count++] = buffer;
+		some = true;
+	}
+	if (some)
+		virtqueue_acknowledge(&console.control_transmit);
+	/* Each may ask for two answers. */
+	while (console.to_send.count >= 2 && (buffer = virtqueue_take(&console.control_receive, &length)) != NULL) {
+		handle_control(buffer, length);
+		console.to_post.items[console.to_post.count++] = buffer;
+		some = true;
+	}
 	virtqueue_kick(&console.control_transmit);
+	if (CONTROL_ENTRIES - console.to_post.count < CONTROL_REFILL) {
+		post_control_buffers();
+		virtqueue_kick(&console.control_receive);
+	}
+	return some;
 }
 
 void virtio_console_probe(const struct virtio_device *found)
@@ -137,7 +192,7 @@ void virtio_console_probe(const struct virtio_device *found)
 	/* The last queue that is needed stands for all: the ports' queues come in pairs and none is smaller. */
 	bool offers_ports = console.device.features & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
 	u32 max = virtio_queue_max(&console.device, offers_ports ? PORT1_TRANSMIT : PORT0_TRANSMIT);
-	if (max < TEXT_ENTRIES || (offers_ports && max < GREETING_ENTRIES)) {
+	if (max < TEXT_ENTRIES || (offers_ports && max < CONTROL_ENTRIES)) {
 		printk("virtio-console: the device has no port for the agent, or queues of %u entries only\n", max);
 		virtio_driver_failed(&console.device);
 		frame_put(frame);
@@ -158,52 +213,13 @@ void virtio_console_probe(const struct virtio_device *found)
 	virtio_driver_ok(&console.device);
 	console.multiport = offers_ports;
 	console.present = true;
-	if (offers_ports)
-		send_greeting(&arena);
+	if (offers_ports) {
+		add_control(VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
+		virtqueue_kick(&console.control_transmit);
+		/* A device that works inside the doorbell has announced its ports by now. */
+		poll_control();
+	}
 	console_text_start(&console.text);
-}
-
-static void handle_control(const u8 *bytes, u32 length)
-{
-	struct virtio_console_control message;
-
-	if (length < sizeof(message)) {
-		printk("virtio-console: a control message of %u bytes\n", length);
-		return;
-	}
-	memcpy(&message, bytes, sizeof(message));
-	if (message.event != VIRTIO_CONSOLE_PORT_NAME)
-		return; /* ports that appear, open or change their size need no answer beyond the greeting */
-
-	const char *name = (const char *)bytes + sizeof(message);
-	size_t name_length = strnlen(name, length - sizeof(message));
-	if (name_length != strlen(AGENT_PORT_NAME) || memcmp(name, AGENT_PORT_NAME, name_length) != 0)
-		return;
-	if (message.id == AGENT_PORT)
-		console.agent_named = true;
-	else
-		printk("virtio-console: " AGENT_PORT_NAME " is port %u, not %u\n", message.id, AGENT_PORT);
-}
-
-static bool poll_control(void)
-{
-	bool some = false;
-	u8 *buffer;
-	u32 length;
-
-	while (virtqueue_take(&console.control_transmit, NULL))
-		some = true;
-	while (console.control_idle_count < CONTROL_ENTRIES &&
-	       (buffer = virtqueue_take(&console.control_receive, &length)) != NULL) {
-		handle_control(buffer, length);
-		console.control_idle[console.control_idle_count++] = buffer;
-		some = true;
-	}
-	if (console.control_idle_count + CONTROL_REFILL > console.control_receive.size) {
-		post_control_buffers();
-		virtqueue_kick(&console.control_receive);
-	}
-	return some;
 }
 
 bool virtio_console_poll(void)

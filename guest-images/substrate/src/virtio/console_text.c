@@ -70,6 +70,8 @@ static bool reclaim(void)
 		console.free_buffers |= 1U << ((size_t)(buffer - console.buffers) / BUFFER_SIZE);
 		some = true;
 	}
+	if (some)
+		virtqueue_acknowledge(console.transmit);
 	return some;
 }
 

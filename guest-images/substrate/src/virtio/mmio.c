@@ -113,6 +113,11 @@ void virtio_notify(struct virtio_device *device, u32 index)
 	write_register(device, VIRTIO_MMIO_QUEUE_NOTIFY, index);
 }
 
+void virtio_acknowledge(struct virtio_device *device)
+{
+	write_register(device, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
+}
+
 void virtio_mmio_probe(paddr_t base, u64 size, u32 irq)
 {
 	struct virtio_device device = { .irq = irq, .selected = NO_QUEUE };

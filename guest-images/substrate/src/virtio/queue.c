@@ -169,6 +169,12 @@ void *virtqueue_take(struct virtqueue *queue, u32 *written)
 	return token;
 }
 
+void virtqueue_acknowledge(struct virtqueue *queue)
+{
+	if (queue->published != queue->seen)
+		virtio_acknowledge(queue->device);
+}
+
 void virtqueue_set_interrupts(struct virtqueue *queue, bool on)
 {
 	queue->interrupts = on;

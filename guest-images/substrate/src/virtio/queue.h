@@ -55,6 +55,11 @@ void virtqueue_publish(struct virtqueue *queue);
 void virtqueue_kick(struct virtqueue *queue);
 /* The token of a chain that the device is done with and the bytes it wrote, or NULL. */
 void *virtqueue_take(struct virtqueue *queue, u32 *written);
+/*
+ * For after taking some. Interrupts are not acknowledged as they come: the rings say all there is to know, and the
+ * register costs an exit. Only a device that took some and left some may have paused until its interrupt is acknowledged.
+ */
+void virtqueue_acknowledge(struct virtqueue *queue);
 /* Asks for interrupts or for none. What was used before is not told: look at the queue afterwards. */
 void virtqueue_set_interrupts(struct virtqueue *queue, bool on);
 

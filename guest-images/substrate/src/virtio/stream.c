@@ -42,12 +42,18 @@ bool stream_tx_init(struct stream_tx *tx, struct virtqueue *queue)
 	return true;
 }
 
-static void reclaim(struct stream_tx *tx)
+bool stream_tx_reclaim(struct stream_tx *tx)
 {
+	bool some = false;
 	void *page;
 
-	while ((page = virtqueue_take(tx->queue, NULL)) != NULL)
+	while ((page = virtqueue_take(tx->queue, NULL)) != NULL) {
 		tx->free[tx->free_count++] = page;
+		some = true;
+	}
+	if (some)
+		virtqueue_acknowledge(tx->queue);
+	return some;
 }
 
 static size_t room(const struct stream_tx *tx)
@@ -57,7 +63,7 @@ static size_t room(const struct stream_tx *tx)
 
 size_t stream_tx_room(struct stream_tx *tx, size_t enough)
 {
-	reclaim(tx);
+	stream_tx_reclaim(tx);
 	while (room(tx) < enough && add_tx_page(tx))
 		;
 	return room(tx);

@@ -32,6 +32,8 @@ struct stream_rx {
  * those are not to be had.
  */
 bool stream_tx_init(struct stream_tx *tx, struct virtqueue *queue);
+/* Takes back what the device has sent. True when there was something. */
+bool stream_tx_reclaim(struct stream_tx *tx);
 /* Takes back what the device has sent and answers how many bytes can be written, allocating until they are `enough`. */
 size_t stream_tx_room(struct stream_tx *tx, size_t enough);
 /*

@@ -28,6 +28,8 @@ void virtio_queue_enable(struct virtio_device *device, const struct virtqueue *q
 void virtio_driver_ok(struct virtio_device *device);
 void virtio_driver_failed(struct virtio_device *device);
 void virtio_notify(struct virtio_device *device, u32 index);
+/* Used buffers were seen: a device that paused until then goes on. */
+void virtio_acknowledge(struct virtio_device *device);
 
 /* Drivers: `found` is copied. */
 void virtio_console_probe(const struct virtio_device *found);
