@@ -151,7 +151,7 @@ class SameAsHostTest {
 
     @Test
     void environmentUserAndDirectory() {
-        Command id = Command.of("/bin/busybox", "sh", "-c", "echo $A; pwd; id -u; id -g")
+        Command id = Command.of("/bin/busybox", "sh", "-c", "echo $A; pwd; busybox id -u; busybox id -g")
                 .withEnv("A", "b c")
                 .withWorkingDirectory("/data")
                 .withUser(1000, 100);
