@@ -7,6 +7,9 @@
 
 #define EROFS_BLOCK_SIZE 4096UL
 
+/* d_type of readdir(3). */
+enum { DT_UNKNOWN = 0, DT_FIFO = 1, DT_CHR = 2, DT_DIR = 4, DT_BLK = 6, DT_REG = 8, DT_LNK = 10, DT_SOCK = 12 };
+
 struct erofs {
 	const u8 *image;
 	u64 size;     /* bytes of the image that are there */

@@ -15,9 +15,6 @@
 #include "erofs.h"
 #include "pages.h"
 
-/* d_type of readdir(3). */
-enum { DT_UNKNOWN = 0, DT_FIFO = 1, DT_CHR = 2, DT_DIR = 4, DT_BLK = 6, DT_REG = 8, DT_LNK = 10, DT_SOCK = 12 };
-
 #define MAY_EXEC 1u
 #define MAY_WRITE 2u
 #define MAY_READ 4u

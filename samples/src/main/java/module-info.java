@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 import org.jspecify.annotations.NullMarked;
 
 /// Small programs that show Vivarium in use.
 @NullMarked
 module io.vivarium.samples {
-    requires static org.jspecify;
+    requires static transitive org.jspecify;
     requires io.vivarium.api;
 }

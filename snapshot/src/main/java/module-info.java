@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 import org.jspecify.annotations.NullMarked;
 
-/// The state of a machine: saved, restored, cloned, reset.
+/// The state of machines, kept apart from the machines that have it.
 @NullMarked
 module io.vivarium.snapshot {
-    requires static org.jspecify;
+    requires static transitive org.jspecify;
     requires transitive io.vivarium.virtio;
-    requires org.slf4j;
+
+    exports io.vivarium.snapshot;
 }

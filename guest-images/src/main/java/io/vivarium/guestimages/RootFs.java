@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages;
 
 import io.vivarium.guestimages.TreeNode.Directory;
@@ -153,6 +154,7 @@ public final class RootFs implements Closeable {
         private static final Attributes IMPLICIT_DIRECTORY = Attributes.of(0755);
 
         private final MutableDirectory root = new MutableDirectory(IMPLICIT_DIRECTORY);
+        private long names;
 
         private Builder() {}
 
@@ -181,35 +183,38 @@ public final class RootFs implements Closeable {
 
         /// Adds a node. A [Directory] brings its entries along.
         ///
+        /// @param text the path
         /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a directory, a
         ///     directory where another file is or the reverse, deeper than [#MAX_DEPTH]
-        public Builder add(String path, TreeNode node) {
+        public Builder add(String text, TreeNode node) {
             if (node instanceof Directory directory) {
-                directory(path, directory.attributes());
-                directory.entries().forEach((String name, TreeNode child) -> add(path + "/" + name, child));
+                directory(text, directory.attributes());
+                directory.entries().forEach((String name, TreeNode child) -> add(text + "/" + name, child));
                 return this;
             }
-            List<String> names = split(path);
-            if (names.isEmpty()) {
-                throw new InvalidTreeException(path, "the root can only be a directory");
+            List<String> path = split(text);
+            if (path.isEmpty()) {
+                throw new InvalidTreeException(text, "the root can only be a directory");
             }
-            MutableDirectory parent = parentOf(path, names);
-            if (parent.entries.get(names.getLast()) instanceof MutableDirectory) {
-                throw new InvalidTreeException(path, "is a directory already and cannot become another kind of file");
+            MutableDirectory parent = parentOf(text, path);
+            if (parent.entries.get(path.getLast()) instanceof MutableDirectory) {
+                throw new InvalidTreeException(text, "is a directory already and cannot become another kind of file");
             }
-            parent.entries.put(names.getLast(), new Finished(node));
+            if (parent.entries.put(path.getLast(), new Finished(node)) == null) {
+                names++;
+            }
             return this;
         }
 
         /// Adds a directory, or changes the attributes of one that is there.
         ///
+        /// @param text the path
         /// @throws InvalidTreeException as [#add] says
-        public Builder directory(String path, Attributes attributes) {
-            List<String> names = split(path);
+        public Builder directory(String text, Attributes attributes) {
+            List<String> path = split(text);
             MutableDirectory directory = root;
-            if (!names.isEmpty()) {
-                MutableDirectory parent = parentOf(path, names);
-                directory = descend(path, parent, names.getLast());
+            if (!path.isEmpty()) {
+                directory = descend(text, parentOf(text, path), path.getLast());
             }
             directory.attributes = attributes;
             return this;
@@ -245,6 +250,11 @@ public final class RootFs implements Closeable {
             };
         }
 
+        /// How many names the tree has so far, those of directories that were made on the way included.
+        public long size() {
+            return names;
+        }
+
         /// The tree as filled so far; the builder can go on being used.
         public RootFs build() {
             return new RootFs(root.freeze());
@@ -255,25 +265,30 @@ public final class RootFs implements Closeable {
             return new RootFs(root.freeze(), storage);
         }
 
-        private MutableDirectory parentOf(String path, List<String> names) {
-            if (names.size() > MAX_DEPTH) {
-                throw new InvalidTreeException(path, "directories are nested deeper than " + MAX_DEPTH);
+        private MutableDirectory parentOf(String text, List<String> path) {
+            if (path.size() > MAX_DEPTH) {
+                throw new InvalidTreeException(text, "directories are nested deeper than " + MAX_DEPTH);
             }
             MutableDirectory directory = root;
-            for (String name : names.subList(0, names.size() - 1)) {
-                directory = descend(path, directory, name);
+            for (String name : path.subList(0, path.size() - 1)) {
+                directory = descend(text, directory, name);
             }
             return directory;
         }
 
-        private static MutableDirectory descend(String path, MutableDirectory parent, String name) {
-            return switch (parent.entries.computeIfAbsent(
-                    name, (String missing) -> new MutableDirectory(IMPLICIT_DIRECTORY))) {
+        private MutableDirectory descend(String text, MutableDirectory parent, String name) {
+            return switch (parent.entries.get(name)) {
+                case null -> {
+                    MutableDirectory implicit = new MutableDirectory(IMPLICIT_DIRECTORY);
+                    parent.entries.put(name, implicit);
+                    names++;
+                    yield implicit;
+                }
                 case MutableDirectory directory -> directory;
                 case Finished(SymbolicLink link) ->
                     throw new InvalidTreeException(
-                            path, "'" + name + "' on the way is a symbolic link (to " + link.target() + "), not a directory");
-                case Finished _ -> throw new InvalidTreeException(path, "'" + name + "' on the way is not a directory");
+                            text, "'" + name + "' on the way is a symbolic link (to " + link.target() + "), not a directory");
+                case Finished _ -> throw new InvalidTreeException(text, "'" + name + "' on the way is not a directory");
             };
         }
     }

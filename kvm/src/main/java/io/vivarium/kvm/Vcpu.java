@@ -147,6 +147,13 @@ public final class Vcpu {
         return entries;
     }
 
+    /// Frequency of its time-stamp counter in kHz (`KVM_GET_TSC_KHZ`).
+    ///
+    /// @throws KvmException if KVM does not know, or the host's counter is not constant
+    public int tscKhz() {
+        return (int) KvmException.check("KVM_GET_TSC_KHZ", fd.ioctl(KvmRequest.KVM_GET_TSC_KHZ, 0));
+    }
+
     /// Where a linear address lies in guest-physical memory, by the vCPU's own page tables (`KVM_TRANSLATE`).
     ///
     /// @return empty if it is not mapped

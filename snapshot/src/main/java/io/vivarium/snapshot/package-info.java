@@ -1,2 +1,3 @@
-/// Templates of machines, their clones and their reset.
+// SPDX-License-Identifier: Apache-2.0
+/// What machines start from.
 package io.vivarium.snapshot;

@@ -101,7 +101,10 @@ final class ControlChannel {
     }
 
     /// Takes the driver's messages; at most one round of its queue.
-    void receive(VirtQueue queue, VirtioTransport transport) {
+    ///
+    /// @param answer sends what is pending; called after each message, because a driver may send its half of the handshake
+    ///     at one go: it counts on the ports being announced before the device looks at what follows DEVICE_READY
+    void receive(VirtQueue queue, VirtioTransport transport, Runnable answer) {
         if (sent == null) {
             sent = queue.newChain();
         }
@@ -112,6 +115,7 @@ final class ControlChannel {
             if (more) {
                 take(queue, chain);
                 queue.push(chain);
+                answer.run();
             }
         }
         if (more && queue.enableNotifications()) {

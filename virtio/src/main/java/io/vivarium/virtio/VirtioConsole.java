@@ -260,8 +260,7 @@ public final class VirtioConsole implements VirtioDevice {
         switch (index) {
             case CONTROL_RECEIVE -> control.send(queue, current);
             case CONTROL_TRANSMIT -> {
-                control.receive(queue, current);
-                sendControl();
+                control.receive(queue, current, this::sendControl);
                 // A port that was opened has room.
                 for (ConsolePort port : ports) {
                     buffersProvided(port);

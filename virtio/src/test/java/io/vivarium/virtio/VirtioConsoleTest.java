@@ -496,6 +496,23 @@ final class VirtioConsoleTest {
         assertThat(console.port(1).fault()).isNull();
     }
 
+    /// A guest to which a doorbell is dear sends its half of the handshake with one.
+    @Test
+    void handshakeInOneGo() {
+        start();
+        for (byte[] message : new byte[][] {
+            ConsoleDriver.control(-1, DEVICE_READY, 1),
+            ConsoleDriver.control(0, PORT_READY, 1),
+            ConsoleDriver.control(1, PORT_READY, 1),
+            ConsoleDriver.control(1, PORT_OPEN, 1)
+        }) {
+            driver.driver.queue(ConsoleDriver.CONTROL_TX).add(Buffer.readable(driver.driver.put(message), 8));
+        }
+        driver.driver.kick(ConsoleDriver.CONTROL_TX);
+        assertThat(console.port(1).fault()).isNull();
+        assertThat(console.port(1).isGuestOpen()).isTrue();
+    }
+
     @Test
     void portReadyBeforeItWasAdded() {
         start();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.erofs;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -10,6 +11,7 @@ import io.vivarium.guestimages.ImageException;
 import io.vivarium.guestimages.Listing;
 import io.vivarium.guestimages.RootFs;
 import io.vivarium.guestimages.Tool;
+import io.vivarium.guestimages.TreeNode.RegularFile;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -37,6 +39,8 @@ class ErofsImageTest {
         Files.createSymbolicLink(tree.resolve("link"), Path.of("bin/hello"));
         Files.write(tree.resolve("inline-tail"), new byte[5000]);
         Files.createDirectory(tree.resolve("empty"));
+        Files.writeString(tree.resolve("bin/setuid"), "x");
+        Tool.required("chmod", "coreutils").run("6751", tree.resolve("bin/setuid"));
         for (int i = 0; i < 500; i++) {
             Files.writeString(Files.createDirectories(tree.resolve("many")).resolve("some-name-" + i), "x".repeat(i));
         }
@@ -197,11 +201,11 @@ class ErofsImageTest {
                 damage("chunks", b -> b.putShort(file, (short) (1 | 4 << 1)),
                         "bad EROFS image: /file: is stored in chunks, which guests cannot map; make the image without"
                                 + " chunks (inode %d)".formatted(file / 32)),
-                damage("file too long", b -> b.putLong(file + 8, 8193),
-                        "bad EROFS image: /file: the data of inode %d (8193 bytes from block 3 on) lies outside the"
+                damage("file too long", b -> b.putLong(file + 8, 12289),
+                        "bad EROFS image: /file: the data of inode %d (12289 bytes from block 2 on) lies outside the"
                                 .formatted(file / 32) + " image"),
                 damage("file of negative size", b -> b.putLong(file + 8, -1),
-                        "bad EROFS image: /file: the data of inode %d (18446744073709551615 bytes from block 3 on) lies"
+                        "bad EROFS image: /file: the data of inode %d (18446744073709551615 bytes from block 2 on) lies"
                                 .formatted(file / 32) + " outside the image"),
                 damage("file beyond the end", b -> b.putInt(file + 16, -1),
                         "bad EROFS image: /file: the data of inode %d (5000 bytes from block 4294967295 on) lies outside"
@@ -214,6 +218,9 @@ class ErofsImageTest {
                                 .formatted(file / 32)),
                 damage("link of no length", b -> b.putLong(link + 8, 0),
                         "bad EROFS image: /link: a symbolic link whose target has 0 bytes"),
+                damage("link of negative size", b -> b.putLong(link + 8, -1),
+                        "bad EROFS image: /link: the data of inode %d (18446744073709551615 bytes from block 0 on) lies"
+                                .formatted(link / 32) + " outside the image"),
                 damage("link with a NUL", b -> b.put(link + 64, (byte) 0),
                         "bad EROFS image: /link: the target of a symbolic link has a NUL in it"),
                 damage("link that is not UTF-8", b -> b.put(link + 64, (byte) 0xFF),
@@ -225,7 +232,7 @@ class ErofsImageTest {
                             b.putInt(SB + 36, 2);
                             b.putLong(link + 8, 4095);
                         },
-                        "bad EROFS image: /file: the data of inode %d (5000 bytes from block 3 on) lies outside the image"
+                        "bad EROFS image: /file: the data of inode %d (5000 bytes from block 2 on) lies outside the image"
                                 .formatted(file / 32)),
                 damage("entry to nowhere", b -> b.putLong(fileEntry, -1),
                         "bad EROFS image: /file: inode 18446744073709551615 lies outside the image"),
@@ -299,7 +306,7 @@ class ErofsImageTest {
     void contentsCannotBeReadAfterClose() throws Exception {
         Path file = Files.write(temporary.resolve("image.erofs"), image());
         ErofsImage image = ErofsImage.open(file);
-        Content content = ((io.vivarium.guestimages.TreeNode.RegularFile)
+        Content content = ((RegularFile)
                         image.tree().find("/file").orElseThrow())
                 .content();
         image.close();
@@ -308,7 +315,7 @@ class ErofsImageTest {
         assertThatThrownBy(content::open).hasMessage("the image has been closed");
     }
 
-    /// Five blocks: superblock, inodes, a file of two blocks after one of one block.
+    /// Five blocks: superblock, inodes, a file of two blocks before one of one block.
     private static byte[] image() throws Exception {
         Path file = Files.createTempFile("vivarium", ".erofs");
         try {

@@ -43,6 +43,7 @@ public final class KvmRequest {
     public static final long KVM_GET_XSAVE = 0x9000aea4L;
     public static final long KVM_SET_XSAVE = 0x5000aea5L;
     public static final long KVM_GET_XSAVE2 = 0x9000aecfL;
+    public static final long KVM_GET_TSC_KHZ = 0xaea3L;
     public static final long KVM_GET_XCRS = 0x8188aea6L;
     public static final long KVM_SET_XCRS = 0x4188aea7L;
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import io.vivarium.internal.Execution;
+import io.vivarium.internal.Guest;
+import io.vivarium.internal.Launcher;
+
+/// A microVM with a root file system of its own, in which programs run.
+///
+/// Programs of one sandbox share its files and memory; sandboxes share nothing. What programs write to files is gone with
+/// the sandbox.
+///
+/// Thread-safe. An idle sandbox holds memory and a few file descriptors, but no thread.
+public final class Sandbox implements AutoCloseable {
+    private final SandboxSpec spec;
+    private final Guest guest;
+
+    Sandbox(SandboxSpec spec, Guest guest) {
+        this.spec = spec;
+        this.guest = guest;
+    }
+
+    /// Launches a sandbox with the defaults of [SandboxSpec#of].
+    ///
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    /// @throws LaunchFailedException if the guest does not come up
+    /// @throws ExecInterruptedException if this thread is interrupted
+    public static Sandbox launch(Image image) {
+        return launch(SandboxSpec.of(image));
+    }
+
+    /// Launches a sandbox; returns when the guest is ready for programs.
+    ///
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    /// @throws LaunchFailedException if the guest does not come up
+    /// @throws ExecInterruptedException if this thread is interrupted
+    public static Sandbox launch(SandboxSpec spec) {
+        return new Sandbox(spec, Launcher.launch(spec, spec.image().root()));
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// @param argv the program, as a path or as a name to be found through `PATH`, and its arguments
+    /// @throws ProgramNotFoundException if there is no such program
+    /// @throws ExecRefusedException if the guest cannot run it
+    /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
+    /// @throws SandboxException if the sandbox ends first, or is closed
+    public ExecResult exec(String... argv) {
+        return exec(Command.of(argv));
+    }
+
+    /// Runs a program to its end. An exit code other than 0, a crash or a timeout is a result, not an exception.
+    ///
+    /// @throws ProgramNotFoundException if there is no such program
+    /// @throws ExecRefusedException if the guest cannot run it
+    /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or standard input is a
+    ///     [Stdin#pipe]
+    /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
+    /// @throws SandboxException if the sandbox ends first, or is closed
+    public ExecResult exec(Command command) {
+        return Execution.run(guest, spec, command);
+    }
+
+    /// Starts a program; returns when the guest has loaded it.
+    ///
+    /// @throws ProgramNotFoundException if there is no such program
+    /// @throws ExecRefusedException if the guest cannot run it
+    /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or the command has consumers for
+    ///     its output: [GuestProcess] has streams
+    /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
+    /// @throws SandboxException if the sandbox ends first, or is closed
+    public GuestProcess start(Command command) {
+        return new GuestProcess(Execution.start(guest, spec, command));
+    }
+
+    /// As [#start(Command)].
+    public GuestProcess start(String... argv) {
+        return start(Command.of(argv));
+    }
+
+    /// What it was launched as.
+    public SandboxSpec spec() {
+        return spec;
+    }
+
+    /// Whether it can run programs: it was not closed, did not crash, and has life left.
+    public boolean isAlive() {
+        return guest.isAlive();
+    }
+
+    /// The end of what the guest kernel wrote to its console, at most 64 KiB; also after the end.
+    public String console() {
+        return guest.console();
+    }
+
+    /// Ends the sandbox and everything in it: waiting calls end with [SandboxClosedException], files and memory are gone. Waits until no
+    /// thread is inside the machine. Idempotent; any thread.
+    @Override
+    public void close() {
+        guest.close();
+    }
+
+    @Override
+    public String toString() {
+        return "sandbox of " + spec;
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import io.vivarium.internal.CommandLimits;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// What a sandbox is to be. Immutable and reusable; each `with…` gives a changed copy.
+public final class SandboxSpec {
+    /// 256 MiB.
+    public static final Memory DEFAULT_MEMORY = Memory.mebibytes(256);
+
+    /// 10 seconds.
+    public static final Duration DEFAULT_LAUNCH_TIMEOUT = Duration.ofSeconds(10);
+
+    /// The least that a guest can be given: 16 MiB.
+    public static final Memory MIN_MEMORY = Memory.mebibytes(16);
+
+    /// The most that a guest can be given: 63 GiB, as much as fits below the image.
+    public static final Memory MAX_MEMORY = Memory.gibibytes(63);
+
+    /// What every program finds as its environment: `PATH`, with the directories where Linux keeps programs.
+    public static final Map<String, String> DEFAULT_ENV =
+            Map.of("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+
+    private final Image image;
+    private final Resources resources;
+    private final Defaults defaults;
+
+    /// What the machine has.
+    private record Resources(Memory memory, int vcpus, @Nullable Duration maxLifetime, Duration launchTimeout) {}
+
+    /// What its programs have unless their command says otherwise.
+    private record Defaults(Map<String, String> env, String workingDirectory, User user) {}
+
+    private SandboxSpec(Image image, Resources resources, Defaults defaults) {
+        this.image = image;
+        this.resources = resources;
+        this.defaults = defaults;
+    }
+
+    /// One vCPU, [#DEFAULT_MEMORY], no end of life; programs start as root in `/` with [#DEFAULT_ENV].
+    public static SandboxSpec of(Image image) {
+        return new SandboxSpec(
+                image,
+                new Resources(DEFAULT_MEMORY, 1, null, DEFAULT_LAUNCH_TIMEOUT),
+                new Defaults(DEFAULT_ENV, "/", User.ROOT));
+    }
+
+    /// Another root file system.
+    public SandboxSpec withImage(Image other) {
+        return new SandboxSpec(other, resources, defaults);
+    }
+
+    /// How much memory the guest has: for its kernel, its programs and what they write to files. The image is not part of
+    /// it. The host provides it as the guest touches it.
+    ///
+    /// @param memory [#MIN_MEMORY] … [#MAX_MEMORY], a multiple of 2 MiB
+    public SandboxSpec withMemory(Memory memory) {
+        if (memory.compareTo(MIN_MEMORY) < 0 || memory.compareTo(MAX_MEMORY) > 0) {
+            throw new IllegalArgumentException(
+                    "a guest cannot have " + memory + " of memory: give it " + MIN_MEMORY + " … " + MAX_MEMORY);
+        }
+        if (memory.bytes() % (2 << 20) != 0) {
+            throw new IllegalArgumentException("guest memory of " + memory + " is not a multiple of 2 MiB");
+        }
+        return new SandboxSpec(
+                image,
+                new Resources(memory, resources.vcpus, resources.maxLifetime, resources.launchTimeout),
+                defaults);
+    }
+
+    /// How many processors the guest has.
+    ///
+    /// @param vcpus 1: the Substrate guest kernel uses one
+    /// @throws IllegalArgumentException if it is not 1
+    public SandboxSpec withVcpus(int vcpus) {
+        if (vcpus != 1) {
+            throw new IllegalArgumentException(
+                    "%d vCPUs: the Substrate guest kernel runs on 1".formatted(vcpus));
+        }
+        return new SandboxSpec(
+                image,
+                new Resources(resources.memory, vcpus, resources.maxLifetime, resources.launchTimeout),
+                defaults);
+    }
+
+    /// Stops the sandbox when it has existed this long, with [LifetimeExceededException] for whoever uses it.
+    ///
+    /// @param limit more than zero
+    public SandboxSpec withMaxLifetime(Duration limit) {
+        checkPositive("lifetime", limit);
+        return new SandboxSpec(
+                image,
+                new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout),
+                defaults);
+    }
+
+    /// How long the guest may take to be ready for programs.
+    ///
+    /// @param limit more than zero
+    public SandboxSpec withLaunchTimeout(Duration limit) {
+        checkPositive("launch timeout", limit);
+        return new SandboxSpec(
+                image, new Resources(resources.memory, resources.vcpus, resources.maxLifetime, limit), defaults);
+    }
+
+    private static void checkPositive(String what, Duration limit) {
+        if (limit.isNegative() || limit.isZero()) {
+            throw new IllegalArgumentException(what + " must be more than zero: " + limit);
+        }
+    }
+
+    /// Adds to the environment of every program, or replaces what has that name.
+    ///
+    /// @param name not empty, without `=` and NUL
+    /// @param value without NUL
+    public SandboxSpec withEnv(String name, String value) {
+        return withEnv(Map.of(name, value));
+    }
+
+    /// As [#withEnv(String, String)], for several.
+    public SandboxSpec withEnv(Map<String, String> variables) {
+        Map<String, String> merged = CommandLimits.merge(defaults.env, variables);
+        return new SandboxSpec(image, resources, new Defaults(merged, defaults.workingDirectory, defaults.user));
+    }
+
+    /// Where programs start.
+    ///
+    /// @param directory in the guest, absolute
+    public SandboxSpec withWorkingDirectory(String directory) {
+        CommandLimits.checkDirectory(directory);
+        return new SandboxSpec(image, resources, new Defaults(defaults.env, directory, defaults.user));
+    }
+
+    /// Whom programs run as.
+    public SandboxSpec withUser(long uid, long gid) {
+        return new SandboxSpec(
+                image, resources, new Defaults(defaults.env, defaults.workingDirectory, new User(uid, gid)));
+    }
+
+    /// The root file system.
+    public Image image() {
+        return image;
+    }
+
+    /// See [#withMemory].
+    public Memory memory() {
+        return resources.memory;
+    }
+
+    /// See [#withVcpus].
+    public int vcpus() {
+        return resources.vcpus;
+    }
+
+    /// See [#withMaxLifetime]; empty for no end.
+    public Optional<Duration> maxLifetime() {
+        return Optional.ofNullable(resources.maxLifetime);
+    }
+
+    /// See [#withLaunchTimeout].
+    public Duration launchTimeout() {
+        return resources.launchTimeout;
+    }
+
+    /// See [#withEnv(String, String)].
+    public Map<String, String> env() {
+        return defaults.env;
+    }
+
+    /// See [#withWorkingDirectory].
+    public String workingDirectory() {
+        return defaults.workingDirectory;
+    }
+
+    /// See [#withUser].
+    public User user() {
+        return defaults.user;
+    }
+
+    /// The same image (the same object), the same resources, the same defaults.
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof SandboxSpec that
+                && image.equals(that.image)
+                && resources.equals(that.resources)
+                && defaults.equals(that.defaults);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(image, resources, defaults);
+    }
+
+    @Override
+    public String toString() {
+        return "%s, %s, %d vCPU".formatted(image, resources.memory, resources.vcpus);
+    }
+}

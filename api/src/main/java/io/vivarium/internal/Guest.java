@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.GuestCrashedException;
+import io.vivarium.LifetimeExceededException;
+import io.vivarium.SandboxClosedException;
+import io.vivarium.SandboxException;
+import java.time.Duration;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/// A guest from launch to end: its agent, what it runs on, and when and why it ended.
+///
+/// Thread-safe.
+public final class Guest implements AutoCloseable {
+    private final GuestHost host;
+    private final AgentSession agent;
+    private final AtomicReference<@Nullable Supplier<? extends SandboxException>> ended = new AtomicReference<>();
+    private volatile @Nullable Future<?> lifetime;
+
+    Guest(GuestHost host, AgentSession agent) {
+        this.host = host;
+        this.agent = agent;
+    }
+
+    AgentSession agent() {
+        return agent;
+    }
+
+    /// Stops the guest when it has lived so long.
+    void limitLifetime(Duration limit) {
+        lifetime = Timers.after(limit, () -> end(() -> new LifetimeExceededException(limit)));
+        if (ended.get() != null) {
+            cancelLifetime();
+        }
+    }
+
+    /// Whether it runs programs.
+    public boolean isAlive() {
+        return ended.get() == null;
+    }
+
+    /// Stops the guest; whoever waits for it, or uses it later, gets the exception. Only the first reason counts. Does not wait.
+    void end(Supplier<? extends SandboxException> why) {
+        if (ended.compareAndSet(null, why)) {
+            cancelLifetime();
+            host.stop();
+            agent.fail(why);
+        }
+    }
+
+    /// As [#end], for a guest that did what it must not.
+    void crash(String reason) {
+        crash(reason, "");
+    }
+
+    /// As [#end], for a guest that did what it must not.
+    ///
+    /// @param report the state of its machine
+    void crash(String reason, String report) {
+        end(() -> new GuestCrashedException(reason, report, host.console()));
+    }
+
+    private void cancelLifetime() {
+        Future<?> timer = lifetime;
+        if (timer != null) {
+            timer.cancel(false);
+        }
+    }
+
+    /// The end of the console text.
+    public String console() {
+        return host.console();
+    }
+
+    @Override
+    public void close() {
+        end(() -> new SandboxClosedException("the sandbox was closed"));
+        host.close();
+    }
+}

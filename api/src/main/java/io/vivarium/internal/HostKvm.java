@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.HostUnavailableException;
+import io.vivarium.guestimages.boot.Substrate;
+import io.vivarium.kvm.Kvm;
+import io.vivarium.kvm.KvmUnavailableException;
+import io.vivarium.kvm.Machine;
+import io.vivarium.kvm.RegionSpec;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/// What all sandboxes of this process share: `/dev/kvm`, opened at the first launch, and the templates to boot from.
+record HostKvm(Kvm kvm, BootTemplates templates) {
+    private static final ReentrantLock LOCK = new ReentrantLock();
+    private static volatile @Nullable HostKvm shared;
+
+    /// @throws HostUnavailableException if it cannot be opened; the next call tries again
+    static HostKvm get() {
+        HostKvm open = shared;
+        return open != null ? open : open();
+    }
+
+    private static HostKvm open() {
+        LOCK.lock();
+        try {
+            HostKvm open = shared;
+            if (open == null) {
+                open = create(Kvm.open());
+                shared = open;
+            }
+            return open;
+        } catch (KvmUnavailableException e) {
+            throw new HostUnavailableException(HostProbe.unavailable(e.unavailable()));
+        } finally {
+            LOCK.unlock();
+        }
+    }
+
+    private static HostKvm create(Kvm kvm) {
+        try {
+            return new HostKvm(
+                    kvm, new BootTemplates(Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
+        } catch (RuntimeException | Error e) {
+            kvm.close();
+            throw e;
+        }
+    }
+
+    /// The frequency of every machine's time-stamp counter, which only a vCPU tells.
+    private static int tscKhz(Kvm kvm) {
+        try (Machine machine = Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
+            return machine.vcpu(0).tscKhz();
+        }
+    }
+}

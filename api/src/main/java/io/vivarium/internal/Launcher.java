@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.ExecInterruptedException;
+import io.vivarium.LaunchFailedException;
+import io.vivarium.SandboxException;
+import io.vivarium.SandboxSpec;
+import java.time.Instant;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// Launches guests.
+public final class Launcher {
+    private Launcher() {}
+
+    /// Launches one; returns when its agent is ready.
+    public static Guest launch(SandboxSpec spec, RootFile root) {
+        LaunchEvent event = new LaunchEvent();
+        event.begin();
+        MicroVm vm = MicroVm.assemble(spec, root);
+        Guest guest = vm.guest();
+        try {
+            awaitReady(guest, spec, () -> vm.boot(Instant.now()));
+        } catch (RuntimeException | Error e) {
+            guest.close();
+            throw e;
+        }
+        spec.maxLifetime().ifPresent(guest::limitLifetime);
+        event.report(spec);
+        return guest;
+    }
+
+    /// Starts a guest's agent.
+    @FunctionalInterface
+    interface Boot {
+        Future<AgentSession.GuestHello> boot();
+    }
+
+    static void awaitReady(Guest guest, SandboxSpec spec, Boot boot) {
+        try {
+            boot.boot().get(Timers.nanos(spec.launchTimeout()), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ExecInterruptedException("interrupted while launching a sandbox", e);
+        } catch (TimeoutException e) {
+            throw new LaunchFailedException(
+                    "the guest was not ready within %s; its console:\n%s"
+                            .formatted(spec.launchTimeout(), guest.console().stripTrailing()),
+                    e);
+        } catch (ExecutionException e) {
+            SandboxException why = e.getCause() instanceof EarlyEnd early
+                    ? early.exception()
+                    : new LaunchFailedException("unforeseen: " + e.getCause(), e);
+            throw new LaunchFailedException("the guest ended before it was ready: " + why.getMessage(), why);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.guestimages.boot.BootParams.MemoryRange;
+import io.vivarium.guestimages.boot.BootParams.Type;
+import io.vivarium.guestimages.boot.CommandLine;
+import io.vivarium.kvm.RegionSpec;
+import io.vivarium.snapshot.MemoryTemplate;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Where everything lies in the guest-physical memory of a machine.
+///
+/// | Address | What |
+/// |---|---|
+/// | 0 | RAM: boot tables, `boot_params`, command line, from 2 MiB the kernel; the first part is a [MemoryTemplate] |
+/// | to 3 GiB | RAM |
+/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device, interrupts from 5 |
+/// | 0xD00F F000 | [WakeTimer] |
+/// | from 4 GiB | the rest of the RAM |
+/// | 64 GiB | the root image, read-only, in the memory map as persistent memory |
+///
+/// @param memory bytes of RAM, a multiple of 2 MiB
+/// @param imageSize bytes of the root image
+record MachineMap(long memory, long imageSize) {
+    static final long CONSOLE = 0xD000_0000L;
+    static final int CONSOLE_IRQ = 5;
+    static final long WAKE_TIMER = 0xD00F_F000L;
+    static final int WAKE_TIMER_IRQ = 6;
+
+    static final long IMAGE = 0x10_0000_0000L;
+
+    /// The most that the guest kernel's direct map reaches behind [#IMAGE]: 512 GiB in all.
+    static final long MAX_IMAGE = (512L << 30) - IMAGE;
+
+    private static final long LOW_END = 0xC000_0000L;
+    private static final long HIGH_START = 0x1_0000_0000L;
+    private static final long PAGE = 4096;
+
+    // What a PC keeps free for its firmware below 1 MiB (Documentation/arch/x86/boot.rst, "Memory layout").
+    private static final long CONVENTIONAL_END = 0x9_fc00;
+    private static final long EXTENDED_START = 0x10_0000;
+
+    /// First interrupt vector that is no exception's; interrupt n is this plus n.
+    private static final int FIRST_VECTOR = 0x20;
+
+    static int vector(int irq) {
+        return FIRST_VECTOR + irq;
+    }
+
+    /// The regions of memory.
+    ///
+    /// @param template the first part of the RAM
+    /// @param image the root image
+    List<RegionSpec> regions(MemoryTemplate template, RegionSpec image) {
+        List<RegionSpec> regions = new ArrayList<>();
+        regions.add(template.at(0));
+        // Fresh memory comes in pages of 2 MiB: with small ones the guest's first touch of each costs a fault.
+        long low = Math.min(memory, LOW_END);
+        if (low > template.size()) {
+            regions.add(RegionSpec.anonymousHuge(template.size(), low - template.size()));
+        }
+        if (memory > LOW_END) {
+            regions.add(RegionSpec.anonymousHuge(HIGH_START, memory - LOW_END));
+        }
+        regions.add(image);
+        return regions;
+    }
+
+    /// The memory map that the guest is told.
+    List<MemoryRange> memoryMap() {
+        List<MemoryRange> ranges = new ArrayList<>();
+        ranges.add(new MemoryRange(0, CONVENTIONAL_END, Type.RAM));
+        ranges.add(new MemoryRange(EXTENDED_START, Math.min(memory, LOW_END) - EXTENDED_START, Type.RAM));
+        if (memory > LOW_END) {
+            ranges.add(new MemoryRange(HIGH_START, memory - LOW_END, Type.RAM));
+        }
+        ranges.add(new MemoryRange(IMAGE, Math.ceilDiv(imageSize, PAGE) * PAGE, Type.PERSISTENT));
+        return ranges;
+    }
+
+    /// What the kernel is told in words.
+    ///
+    /// @param tscKhz frequency of the time-stamp counter
+    static CommandLine commandLine(int tscKhz) {
+        return CommandLine.empty()
+                .with("console", "hvc0")
+                .withVirtioMmio(CONSOLE, CONSOLE_IRQ)
+                .with("tsc_early_khz", Integer.toString(tscKhz))
+                .with("vivarium.wake_timer", "0x%x:%d".formatted(WAKE_TIMER, WAKE_TIMER_IRQ))
+                .with("root", "pmem0")
+                .with("rootfstype", "erofs");
+    }
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InterruptedIOException;
+import java.util.Objects;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/// A stream of a program as an [InputStream]: a ring that grows up to the window, so that the guest's credit bounds it.
+final class OutputPipe implements OutputSink {
+    private static final int FIRST_CAPACITY = 4096;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition changed = lock.newCondition();
+    private final ReceiveWindow window;
+    private final CreditLine creditLine;
+    private byte[] ring = new byte[0];
+    private int first;
+    private int count;
+    private boolean ended;
+    private boolean readerClosed;
+    private @Nullable Supplier<? extends RuntimeException> failure;
+
+    /// @param window bytes that the program may write before somebody reads
+    /// @param creditLine called by readers, never by [#received]
+    OutputPipe(int window, CreditLine creditLine) {
+        this.window = new ReceiveWindow(window);
+        this.creditLine = creditLine;
+    }
+
+    @Override
+    public int window() {
+        return window.size();
+    }
+
+    @Override
+    public int received(byte[] bytes, int offset, int length) {
+        window.received(length);
+        lock.lock();
+        try {
+            if (!readerClosed) {
+                append(bytes, offset, length);
+                changed.signalAll();
+                return 0;
+            }
+        } finally {
+            lock.unlock();
+        }
+        return window.taken(length);
+    }
+
+    private void append(byte[] bytes, int offset, int length) {
+        if (length == 0) {
+            return;
+        }
+        if (length > ring.length - count) {
+            grow(count + length);
+        }
+        int at = (first + count) % ring.length;
+        int toEnd = Math.min(length, ring.length - at);
+        System.arraycopy(bytes, offset, ring, at, toEnd);
+        System.arraycopy(bytes, offset + toEnd, ring, 0, length - toEnd);
+        count += length;
+    }
+
+    private void grow(int needed) {
+        int capacity = Math.min(window.size(), Math.max(FIRST_CAPACITY, Integer.highestOneBit(needed - 1) << 1));
+        byte[] larger = new byte[Math.max(needed, capacity)];
+        copyOut(larger, 0, count);
+        ring = larger;
+        first = 0;
+    }
+
+    private void copyOut(byte[] target, int offset, int length) {
+        int toEnd = Math.min(length, ring.length - first);
+        System.arraycopy(ring, first, target, offset, toEnd);
+        System.arraycopy(ring, 0, target, offset + toEnd, length - toEnd);
+    }
+
+    @Override
+    public void ended() {
+        lock.lock();
+        try {
+            ended = true;
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void failed(Supplier<? extends RuntimeException> cause) {
+        lock.lock();
+        try {
+            if (!ended && failure == null) {
+                failure = cause;
+                changed.signalAll();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// @return how many bytes were read, -1 at the end
+    private int take(byte[] target, int offset, int length) throws IOException {
+        int taken;
+        try {
+            lock.lockInterruptibly();
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        }
+        try {
+            while (count == 0 && !ended && !readerClosed && failure == null) {
+                changed.await();
+            }
+            if (readerClosed) {
+                throw new IOException("the stream was closed");
+            }
+            if (count == 0) {
+                if (failure != null) {
+                    RuntimeException cause = failure.get();
+                    throw new IOException(cause.getMessage(), cause);
+                }
+                return -1;
+            }
+            taken = Math.min(length, count);
+            copyOut(target, offset, taken);
+            first = (first + taken) % ring.length;
+            count -= taken;
+            if (count == 0 && ended) {
+                ring = new byte[0];
+                first = 0;
+            }
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        } finally {
+            lock.unlock();
+        }
+        give(window.taken(taken));
+        return taken;
+    }
+
+    private void give(int credit) {
+        if (credit > 0) {
+            creditLine.grant(credit);
+        }
+    }
+
+    private static InterruptedIOException interrupted(InterruptedException e) {
+        Thread.currentThread().interrupt();
+        InterruptedIOException exception = new InterruptedIOException("interrupted while reading a program's output");
+        exception.initCause(e);
+        return exception;
+    }
+
+    private int readable() {
+        lock.lock();
+        try {
+            return count;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Drops what is unread and what follows; reads that wait end.
+    void closeReader() {
+        int dropped;
+        lock.lock();
+        try {
+            readerClosed = true;
+            dropped = count;
+            count = 0;
+            ring = new byte[0];
+            first = 0;
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        give(window.taken(dropped));
+    }
+
+    /// The reader's end.
+    InputStream stream() {
+        return new InputStream() {
+            @Override
+            public int read() throws IOException {
+                byte[] one = new byte[1];
+                return take(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+            }
+
+            @Override
+            public int read(byte[] target, int offset, int length) throws IOException {
+                Objects.checkFromIndexSize(offset, length, target.length);
+                return length == 0 ? 0 : take(target, offset, length);
+            }
+
+            @Override
+            public int available() {
+                return readable();
+            }
+
+            @Override
+            public void close() {
+                OutputPipe.this.closeReader();
+            }
+        };
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.InvalidImageException;
+import io.vivarium.guestimages.ImageException;
+import io.vivarium.guestimages.RootFs;
+import io.vivarium.guestimages.erofs.ErofsImage;
+import io.vivarium.guestimages.erofs.ErofsWriter;
+import io.vivarium.guestimages.tar.TarReader;
+import io.vivarium.kvm.MemoryFile;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/// An open EROFS file, checked, that guests map as their root.
+public final class RootFile implements AutoCloseable {
+    // fs/erofs/erofs_fs.h
+    private static final long EROFS_SUPERBLOCK = 1024;
+    private static final int EROFS_MAGIC = 0xE0F5_E1E2;
+
+    private final MemoryFile file;
+
+    private RootFile(MemoryFile file) {
+        this.file = file;
+    }
+
+    /// Where a tree comes from.
+    private interface TreeSource {
+        RootFs read() throws IOException;
+    }
+
+    /// Builds one from a directory of the host.
+    public static RootFile ofDirectory(Path directory) {
+        return build(directory, () -> RootFs.fromDirectory(directory));
+    }
+
+    /// Builds one from a tar archive.
+    public static RootFile ofTar(Path archive) {
+        return build(archive, () -> TarReader.read(archive));
+    }
+
+    /// Opens one and checks all of its structure.
+    public static RootFile ofErofs(Path image) {
+        try {
+            try (ErofsImage erofs = ErofsImage.open(image)) {
+                erofs.verify();
+            }
+            return new RootFile(MemoryFile.open(image));
+        } catch (IOException | RuntimeException e) {
+            throw invalid(image, e);
+        }
+    }
+
+    /// Whether a file begins like an EROFS image.
+    public static boolean isErofs(Path file) {
+        try (FileChannel channel = FileChannel.open(file)) {
+            ByteBuffer magic = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
+            return channel.read(magic, EROFS_SUPERBLOCK) == 4 && magic.getInt(0) == EROFS_MAGIC;
+        } catch (IOException e) {
+            throw invalid(file, e);
+        }
+    }
+
+    /// The file has no name any more once this returns, so that nothing is left of it however this process ends.
+    private static RootFile build(Path source, TreeSource tree) {
+        try {
+            Path built = Files.createTempFile("vivarium-", ".erofs");
+            try (RootFs root = tree.read()) {
+                ErofsWriter.write(root, built);
+                return new RootFile(MemoryFile.open(built));
+            } finally {
+                Files.deleteIfExists(built);
+            }
+        } catch (IOException | RuntimeException e) {
+            throw invalid(source, e);
+        }
+    }
+
+    private static InvalidImageException invalid(Path source, Exception e) {
+        String reason = e instanceof ImageException ? String.valueOf(e.getMessage()) : source + ": " + e;
+        return new InvalidImageException(reason, e);
+    }
+
+    MemoryFile file() {
+        return file;
+    }
+
+    /// Bytes.
+    public long size() {
+        return file.size();
+    }
+
+    /// Closes the file; guests that have mapped it keep it. Idempotent.
+    @Override
+    public void close() {
+        file.close();
+    }
+}

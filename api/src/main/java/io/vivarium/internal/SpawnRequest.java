@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.User;
+import java.util.List;
+
+/// What the agent is asked to run.
+///
+/// @param argv at least one
+/// @param env `NAME=value` each
+/// @param workingDirectory absolute
+/// @param user whom it runs as
+/// @param stdin whether it has a standard input stream; `/dev/null` if not
+/// @param mergeStderr whether standard error goes into the stream of standard output
+/// @param trace whether its system calls are written to the console
+record SpawnRequest(
+        List<byte[]> argv,
+        List<byte[]> env,
+        byte[] workingDirectory,
+        User user,
+        boolean stdin,
+        boolean mergeStderr,
+        boolean trace) {}
