@@ -2,7 +2,7 @@
 import org.jspecify.annotations.NullMarked;
 
 /// What runs inside a microVM, as data: root file systems, guest kernels and their boot parameters, and the protocol
-// spoken
+/// spoken
 /// with the agent in the guest. This module knows no KVM; it reads and writes bytes.
 @NullMarked
 module io.vivarium.guestimages {

@@ -125,7 +125,7 @@ public final class Command {
     }
 
     /// Kills the program when it runs longer. If the guest does not end it within a quarter of a second more, the
-    // sandbox
+    /// sandbox
     /// is stopped.
     ///
     /// @param limit more than zero
@@ -137,7 +137,7 @@ public final class Command {
     }
 
     /// How much of each output stream [Sandbox#exec] keeps. The program can write more: the rest is counted and
-    // dropped, and
+    /// dropped, and
     /// the result says so.
     ///
     /// @param bytes 0 … 2³¹−9 (the longest array)
@@ -154,15 +154,15 @@ public final class Command {
     }
 
     /// Has the guest kernel write every system call of the program to the console ([Sandbox#console]), as strace(1)
-    // does.
+    /// does.
     public Command withSystemCallTrace() {
         return with(draft -> draft.traced = true);
     }
 
     /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer
-    // is
+    /// is
     /// called from a thread of its own, one line after the other; while it works, the program can write some 256
-    // KiB more
+    /// KiB more
     /// and then waits. What it throws kills the program and leaves `exec`.
     ///
     /// @param consumer of lines, decoded as UTF-8, without their end; a line of more than 64 KiB comes in pieces

@@ -8,7 +8,7 @@ public final class Host {
     private Host() {}
 
     /// Whether this host runs sandboxes, found by trying: it opens `/dev/kvm` and enters a guest of a few instructions.
-    // Takes
+    /// Takes
     /// a few milliseconds; throws nothing.
     public static Probe probe() {
         return HostProbe.run();
@@ -36,7 +36,7 @@ public final class Host {
         /// On the processor's virtualization extensions, guest kernels included.
         NATIVE,
         /// Without them: programs run on the processor, the privileged instructions of guest kernels are interpreted.
-        // Substrate runs
+        /// Substrate runs
         /// well there, a Linux guest does not.
         DEPRIVILEGING
     }

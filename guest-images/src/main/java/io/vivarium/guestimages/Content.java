@@ -9,7 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// The bytes of a regular file, which need not be in memory. The size is known beforehand; every [#open()] gives the
-// same bytes.
+/// same bytes.
 public interface Content {
     /// Number of bytes that [#open()] gives.
     long size();
@@ -41,7 +41,7 @@ public interface Content {
     }
 
     /// The bytes of a host file, read when they are needed. A file whose size changes meanwhile is refused by whoever
-    // reads it.
+    /// reads it.
     ///
     /// @throws IOException the file's size cannot be found out
     static Content of(Path file) throws IOException {

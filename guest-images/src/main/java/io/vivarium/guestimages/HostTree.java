@@ -136,9 +136,9 @@ final class HostTree {
     }
 
     /// The text of a path as the file system has it. [Path#toString()] goes through the character set of the process's
-    // locale,
+    /// locale,
     /// which loses every byte that the locale does not know; a [java.net.URI] of the path keeps the bytes,
-    // percent-encoded.
+    /// percent-encoded.
     private static String exactText(Path path) {
         String text = path.toString();
         if (text.chars().allMatch((int c) -> c < 0x80)) {

@@ -21,15 +21,15 @@ import org.jspecify.annotations.Nullable;
 /// A root file system as an immutable tree: what an image is made from, and what an image says.
 ///
 /// It comes from a host directory ([#fromDirectory(Path)]), from a tar archive
-// (`io.vivarium.guestimages.tar.TarReader`), from
+/// (`io.vivarium.guestimages.tar.TarReader`), from
 /// an image (`io.vivarium.guestimages.erofs.ErofsImage`), or from a program ([#builder()]). File contents stay where
-// they are
+/// they are
 /// until they are read; [#close()] lets go of what holds them. Extended attributes are not part of a tree.
 ///
 /// A tree may be used by several threads; closing it while another thread reads contents makes that read fail.
 public final class RootFs implements Closeable {
     /// Deepest nesting of directories that a tree can have; a path of [FileName#MAX_PATH_BYTES] bytes could name twice
-    // that.
+    /// that.
     public static final int MAX_DEPTH = 1024;
 
     private final Directory root;
@@ -69,7 +69,7 @@ public final class RootFs implements Closeable {
     }
 
     /// What a host directory holds: the directory itself is `/`, links are not followed, files that are one file on the
-    // host
+    /// host
     /// (hard links) are one file in the tree. Owners, modes and times are the host's; see [#mapAttributes].
     ///
     /// @throws ImageException the directory holds what a tree cannot (a name that is not UTF-8, too deep a nesting)
@@ -105,7 +105,7 @@ public final class RootFs implements Closeable {
     }
 
     /// The same tree with the attributes of every file changed, for example `attributes -> attributes.withOwner(0, 0)`.
-    // The
+    /// The
     /// contents are shared with this tree, which must stay open as long.
     public RootFs mapAttributes(UnaryOperator<Attributes> change) {
         return new RootFs(map(root, change, new IdentityHashMap<>()), storage);
@@ -154,9 +154,9 @@ public final class RootFs implements Closeable {
     }
 
     /// Fills a tree path by path. A path is taken from the root with or without a leading `/`. Directories on the way
-    // that were
+    /// that were
     /// not added themselves are made with mode 0755, owner root and the time of the epoch. Adding a path again
-    // replaces what was
+    /// replaces what was
     /// there, as unpacking an archive does; a directory added again keeps its entries and takes the new attributes.
     ///
     /// Not for use by several threads at once.
@@ -197,7 +197,7 @@ public final class RootFs implements Closeable {
         ///
         /// @param text the path
         /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a
-        // directory, a
+        /// directory, a
         ///     directory where another file is or the reverse, deeper than [#MAX_DEPTH]
         public Builder add(String text, TreeNode node) {
             if (node instanceof Directory directory) {

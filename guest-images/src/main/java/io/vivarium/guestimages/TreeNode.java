@@ -10,14 +10,14 @@ import java.util.function.Function;
 /// A file of a [RootFs]. Nodes are immutable.
 ///
 /// The *same instance* found under two names, in one directory or in two, is a hard link: one file, several names. This
-// holds
+/// holds
 /// for everything but a [Directory], which has one place in the tree.
 public sealed interface TreeNode {
     /// Mode, owner and time.
     Attributes attributes();
 
     /// A directory. Its entries are in the order of their UTF-8 bytes, whatever order they were given in; `.` and `..`
-    // are not
+    /// are not
     /// among them.
     record Directory(Attributes attributes, SequencedMap<String, TreeNode> entries) implements TreeNode {
         /// @throws InvalidTreeException a name cannot be that of a file

@@ -18,7 +18,7 @@ public final class Mutations {
     }
 
     /// Calls `target` with `count` variants of `good`, of which only the first `interestingBytes` are changed; some are
-    // cut.
+    /// cut.
     public static void of(byte[] good, int interestingBytes, int count, Target target) throws Exception {
         Random random = new Random(good.length);
         for (int i = 0; i < count; i++) {

@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
 /// A program of the host that serves as an oracle. Where it is missing, the test is skipped and says which package has
-// it.
+/// it.
 public final class Tool {
     private final String program;
 

@@ -15,15 +15,15 @@ import org.jspecify.annotations.Nullable;
 /// [ErofsWriter] or from `mkfs.erofs`.
 ///
 /// Opening checks the superblock, the length and the root inode, in microseconds. [#verify()] and [#tree()] check
-// everything that a
+/// everything that a
 /// guest may look at: that every inode, name and extent lies inside the image, that directories are sorted and form a
-// tree, and that no
+/// tree, and that no
 /// file is stored in a way that cannot be mapped. What they accept, a guest kernel can read without running out of
-// bounds
+/// bounds
 /// or in circles. An image is hostile input; checking takes time and memory in proportion to its metadata.
 ///
 /// Instances can be used by several threads, but not closed while in use. A file must not be made shorter while it is
-// open.
+/// open.
 public final class ErofsImage implements AutoCloseable {
     private final MemorySegment image;
     private final String source;
@@ -48,7 +48,7 @@ public final class ErofsImage implements AutoCloseable {
     /// Opens an image file.
     ///
     /// @throws ImageException not EROFS, damaged, truncated, or with features that guests cannot map, which are
-    // named
+    /// named
     /// @throws IOException the file cannot be read
     @SuppressWarnings("MustBeClosedChecker") // the arena belongs to the image, which closes it
     public static ErofsImage open(Path file) throws IOException {
@@ -84,7 +84,7 @@ public final class ErofsImage implements AutoCloseable {
     }
 
     /// Checks the whole structure and gives it as a tree. Its contents are those of the image, which must stay open as
-    // long.
+    /// long.
     ///
     /// @throws ImageException as [#verify()] says
     public RootFs tree() throws ImageException {

@@ -25,15 +25,15 @@ import java.util.UUID;
 ///
 /// - blocks of 4,096 bytes; extended (64-byte) inodes; times to the nanosecond; a superblock with checksum;
 /// - the data of every regular file begins at a block and is contiguous (`FLAT_PLAIN`), so that a page of the file is a
-// page of
+/// page of
 ///   the image;
 /// - short symbolic links and the last, partial blocks of directories lie behind their inode (`FLAT_INLINE`); an inode
-// with what
+/// with what
 ///   lies behind it never crosses the end of a block;
 /// - no compression, no chunks, no extended attributes, no second device.
 ///
 /// The bytes depend on the tree alone: two trees that are equal give two images that are equal, whatever order a host
-// enumerates its
+/// enumerates its
 /// directories in. The UUID is made from the content (RFC 9562 version 8). Memory use grows with the number of files,
 /// not with their size.
 ///
@@ -49,7 +49,7 @@ public final class ErofsWriter {
     private ErofsWriter() {}
 
     /// Writes an image file. The file appears under its name when it is complete, replacing what was there; if writing
-    // fails, nothing
+    /// fails, nothing
     /// is left behind.
     ///
     /// @return the superblock of the image written
@@ -74,7 +74,7 @@ public final class ErofsWriter {
     }
 
     /// Writes an image to an empty channel, from position 0 on. If this fails, what was written is not an image: the
-    // superblock is
+    /// superblock is
     /// written last.
     ///
     /// @return the superblock of the image written

@@ -155,7 +155,7 @@ final class InodePlan {
     }
 
     /// The directory's content: in every block first the `struct erofs_dirent`s and then the names, both in the order
-    // of the
+    /// of the
     /// names' bytes over the whole directory, `.` and `..` among them.
     ByteBuffer encodeDirectory() {
         TreeMap<String, InodePlan> all = new TreeMap<>(entries);

@@ -12,7 +12,7 @@ import java.util.UUID;
 import java.util.zip.CRC32C;
 
 /// The superblock of an EROFS image: `struct erofs_super_block` of Linux `fs/erofs/erofs_fs.h`, the fields that an
-// image without
+/// image without
 /// compression and extra devices uses.
 ///
 /// @param featureCompat features that a reader may ignore
@@ -62,7 +62,7 @@ public record Superblock(
     }
 
     /// The first block of the image: 1,024 bytes left free for boot loaders, the superblock, and zeros, with the
-    // checksum that
+    /// checksum that
     /// Linux checks (CRC-32C over the block from the superblock on).
     ByteBuffer toFirstBlock() {
         ByteBuffer block = ByteBuffer.allocate(ErofsFormat.BLOCK_SIZE);
@@ -191,7 +191,7 @@ public record Superblock(
     }
 
     /// CRC-32C from the superblock to the end of the block, as Linux's `crc32c(~0, …)` gives it: without the final
-    // inversion
+    /// inversion
     /// that [CRC32C] makes. The checksum field must be zero.
     private static int checksum(ByteBuffer block) {
         CRC32C crc = new CRC32C();

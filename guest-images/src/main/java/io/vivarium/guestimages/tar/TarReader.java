@@ -25,11 +25,11 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /// Reads a tar archive into a [RootFs]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or compressed with
-// gzip, which is
+/// gzip, which is
 /// recognised by its first bytes.
 ///
 /// The archive is read once, front to back; file contents wait in an unnamed temporary file (in `java.io.tmpdir`) until
-// the tree
+/// the tree
 /// is closed. An archive is hostile input:
 ///
 /// | in the archive | what becomes of it |
@@ -75,7 +75,7 @@ public final class TarReader {
     /// Reads an archive file, with [TarLimits#DEFAULT].
     ///
     /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the message names the
-    // entry
+    /// entry
     /// @throws IOException the file cannot be read
     public static RootFs read(Path archive) throws IOException {
         try (InputStream in = Files.newInputStream(archive)) {

@@ -12,7 +12,7 @@ final class ElfBytes {
     private ElfBytes() {}
 
     /// Two segments: 16 bytes at 1 MiB that take 4096, and 8 bytes at 2 MiB; entered at 1 MiB + 4. The program headers
-    // follow the
+    /// follow the
     /// header, the data follows them.
     static ByteBuffer kernel() {
         ByteBuffer elf =

@@ -66,9 +66,9 @@ class ErofsWriterTest {
     }
 
     /// What `fsck.erofs` loses when it extracts: it makes a copy of a file for each of its names, gives symbolic links
-    // and special
+    /// and special
     /// files the time of the extraction, fills directories after it has set their times, and sets owners after
-    // modes, which takes the
+    /// modes, which takes the
     /// set-user-ID and set-group-ID bits away.
     private static List<String> withoutHardLinksAndDirectoryTimes(RootFs tree) throws IOException {
         return Listing.of(new RootFs(separate(tree.root())));
