@@ -91,10 +91,10 @@ static bool ignores(const struct process *process, int signo)
 
 static void notify(struct task *task)
 {
+	/* The current task may be a waiting one, on whose stack the processor idles. */
+	task_wake(task);
 	if (task == current)
 		cpu0.work = 1;
-	else
-		task_wake(task);
 }
 
 static void fill_info(siginfo_t *info, int signo, int code)
