@@ -124,7 +124,8 @@ public final class Command {
         return with(draft -> draft.stdin = source);
     }
 
-    /// Kills the program when it runs longer. If the guest does not end it within a quarter of a second more, the sandbox
+    /// Kills the program when it runs longer. If the guest does not end it within a quarter of a second more, the
+    // sandbox
     /// is stopped.
     ///
     /// @param limit more than zero
@@ -135,7 +136,8 @@ public final class Command {
         return with(draft -> draft.timeout = limit);
     }
 
-    /// How much of each output stream [Sandbox#exec] keeps. The program can write more: the rest is counted and dropped, and
+    /// How much of each output stream [Sandbox#exec] keeps. The program can write more: the rest is counted and
+    // dropped, and
     /// the result says so.
     ///
     /// @param bytes 0 … 2³¹−9 (the longest array)
@@ -151,13 +153,16 @@ public final class Command {
         return with(draft -> draft.mergedStderr = true);
     }
 
-    /// Has the guest kernel write every system call of the program to the console ([Sandbox#console]), as strace(1) does.
+    /// Has the guest kernel write every system call of the program to the console ([Sandbox#console]), as strace(1)
+    // does.
     public Command withSystemCallTrace() {
         return with(draft -> draft.traced = true);
     }
 
-    /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer is
-    /// called from a thread of its own, one line after the other; while it works, the program can write some 256 KiB more
+    /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer
+    // is
+    /// called from a thread of its own, one line after the other; while it works, the program can write some 256
+    // KiB more
     /// and then waits. What it throws kills the program and leaves `exec`.
     ///
     /// @param consumer of lines, decoded as UTF-8, without their end; a line of more than 64 KiB comes in pieces

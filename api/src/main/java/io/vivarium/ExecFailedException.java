@@ -21,11 +21,12 @@ public final class ExecFailedException extends SandboxException {
     }
 
     private static String describe(ExecResult result) {
-        String how = switch (result.termination()) {
-            case Termination.Exited exited -> "ended with exit code " + exited.code();
-            case Termination.Killed killed -> "was killed by " + killed.signalName() + ": " + killed.detail();
-            case Termination.TimedOut timedOut -> "did not end within " + timedOut.limit();
-        };
+        String how =
+                switch (result.termination()) {
+                    case Termination.Exited exited -> "ended with exit code " + exited.code();
+                    case Termination.Killed killed -> "was killed by " + killed.signalName() + ": " + killed.detail();
+                    case Termination.TimedOut timedOut -> "did not end within " + timedOut.limit();
+                };
         String errors = result.stderr().text().strip();
         String tail = errors.length() > TAIL ? "…" + errors.substring(errors.length() - TAIL) : errors;
         return result.command() + " " + how + (tail.isEmpty() ? "" : "\n" + tail);

@@ -31,7 +31,8 @@ public final class SandboxSpec {
     private final Defaults defaults;
 
     /// What the machine has.
-    private record Resources(Memory memory, int vcpus, @Nullable Duration maxLifetime, Duration launchTimeout) {}
+    private record Resources(
+            Memory memory, int vcpus, @Nullable Duration maxLifetime, Duration launchTimeout) {}
 
     /// What its programs have unless their command says otherwise.
     private record Defaults(Map<String, String> env, String workingDirectory, User user) {}
@@ -55,7 +56,8 @@ public final class SandboxSpec {
         return new SandboxSpec(other, resources, defaults);
     }
 
-    /// How much memory the guest has: for its kernel, its programs and what they write to files. The image is not part of
+    /// How much memory the guest has: for its kernel, its programs and what they write to files. The image is not part
+    // of
     /// it. The host provides it as the guest touches it.
     ///
     /// @param memory [#MIN_MEMORY] … [#MAX_MEMORY], a multiple of 2 MiB
@@ -79,8 +81,7 @@ public final class SandboxSpec {
     /// @throws IllegalArgumentException if it is not 1
     public SandboxSpec withVcpus(int vcpus) {
         if (vcpus != 1) {
-            throw new IllegalArgumentException(
-                    "%d vCPUs: the Substrate guest kernel runs on 1".formatted(vcpus));
+            throw new IllegalArgumentException("%d vCPUs: the Substrate guest kernel runs on 1".formatted(vcpus));
         }
         return new SandboxSpec(
                 image,
@@ -94,9 +95,7 @@ public final class SandboxSpec {
     public SandboxSpec withMaxLifetime(Duration limit) {
         checkPositive("lifetime", limit);
         return new SandboxSpec(
-                image,
-                new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout),
-                defaults);
+                image, new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout), defaults);
     }
 
     /// How long the guest may take to be ready for programs.

@@ -23,7 +23,8 @@ public sealed interface Stdin {
         return new Bytes(text.getBytes(StandardCharsets.UTF_8));
     }
 
-    /// What a stream gives until it ends. A thread of its own reads it as the program takes it; the stream is not closed.
+    /// What a stream gives until it ends. A thread of its own reads it as the program takes it; the stream is not
+    // closed.
     /// For one use: a second program finds what the first has left.
     static Stdin of(InputStream stream) {
         return new Stream(stream);

@@ -27,8 +27,7 @@ public sealed interface Termination {
     /// @param instructionPointer of the program when it ended
     /// @param stackPointer of the program when it ended
     /// @param detail in words, such as `SIGSEGV at 0x0: write to an unmapped address`
-    record Killed(
-            int signal, int signalCode, long address, long instructionPointer, long stackPointer, String detail)
+    record Killed(int signal, int signalCode, long address, long instructionPointer, long stackPointer, String detail)
             implements Termination {
         @Override
         public int exitCode() {

@@ -149,7 +149,8 @@ class HardCasesTest {
                 case Termination.Killed killed -> assertThat(killed.detail()).contains("memory");
                 case Termination.TimedOut timedOut -> throw new AssertionError(timedOut);
             }
-            assertThat(sandbox.exec("/bin/busybox", "echo", "still here").stdout()).hasToString("still here\n");
+            assertThat(sandbox.exec("/bin/busybox", "echo", "still here").stdout())
+                    .hasToString("still here\n");
         }
     }
 
@@ -195,8 +196,8 @@ class HardCasesTest {
     @Test
     void sixtyFourMebibytesArriveInOrder() throws Exception {
         long bytes = 64 << 20;
-        Process host = new ProcessBuilder(RealPrograms.ROOT.resolve("bin/chatter").toString(), Long.toString(bytes))
-                .start();
+        Process host =
+                new ProcessBuilder(RealPrograms.ROOT.resolve("bin/chatter").toString(), Long.toString(bytes)).start();
         String expected = sha256(host.getInputStream());
         try (Sandbox sandbox = Sandbox.launch(RealPrograms.IMAGE);
                 GuestProcess process = sandbox.start("/bin/chatter", Long.toString(bytes))) {
@@ -225,7 +226,10 @@ class HardCasesTest {
         try (Sandbox sandbox = Sandbox.launch(RealPrograms.IMAGE)) {
             Command cat = Command.of("/bin/busybox", "cat").withOutputLimit(input.length);
             assertThat(Arrays.equals(
-                            sandbox.exec(cat.withStdin(Stdin.of(input))).stdout().bytes(), input))
+                            sandbox.exec(cat.withStdin(Stdin.of(input)))
+                                    .stdout()
+                                    .bytes(),
+                            input))
                     .isTrue();
             try (GuestProcess process = sandbox.start(cat.withStdin(Stdin.pipe()))) {
                 Thread writer = Thread.ofVirtual().start(() -> {
@@ -269,9 +273,11 @@ class HardCasesTest {
             assertThat(first.exec("/bin/busybox", "sh", "-c", "echo changed > /data/words; echo new > /tmp/new")
                             .exitCode())
                     .isZero();
-            assertThat(first.exec("/bin/busybox", "cat", "/data/words", "/tmp/new").stdout())
+            assertThat(first.exec("/bin/busybox", "cat", "/data/words", "/tmp/new")
+                            .stdout())
                     .hasToString("changed\nnew\n");
-            assertThat(second.exec("/bin/busybox", "cat", "/tmp/new").exitCode()).isEqualTo(1);
+            assertThat(second.exec("/bin/busybox", "cat", "/tmp/new").exitCode())
+                    .isEqualTo(1);
             assertThat(second.exec("/bin/busybox", "wc", "-l", "/data/words").stdout())
                     .hasToString("2000 /data/words\n");
         }

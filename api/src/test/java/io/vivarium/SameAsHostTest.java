@@ -87,7 +87,8 @@ class SameAsHostTest {
     void sameOutput(Case test) throws IOException, InterruptedException {
         List<String> guestArgv = new ArrayList<>(List.of("/bin/busybox"));
         guestArgv.addAll(test.arguments);
-        ExecResult guest = sandbox.exec(Command.of(guestArgv).withEnv("TZ", "UTC").withStdin(Stdin.of(test.input)));
+        ExecResult guest =
+                sandbox.exec(Command.of(guestArgv).withEnv("TZ", "UTC").withStdin(Stdin.of(test.input)));
         Host host = onHost(test);
         assertThat(guest.stderr().text()).isEqualTo(host.stderr);
         assertThat(guest.stdout().bytes()).isEqualTo(host.stdout);
@@ -98,7 +99,8 @@ class SameAsHostTest {
 
     /// Runs it in the image's directory made the root, which the owner root may do; others see it by path names.
     private static Host onHost(Case test) throws IOException, InterruptedException {
-        List<String> argv = new ArrayList<>(List.of("/bin/busybox", "chroot", RealPrograms.ROOT.toString(), "/bin/busybox"));
+        List<String> argv =
+                new ArrayList<>(List.of("/bin/busybox", "chroot", RealPrograms.ROOT.toString(), "/bin/busybox"));
         assumeThat(Files.getOwner(Path.of("/proc/self")).getName())
                 .as("chroot(2) is root's")
                 .isEqualTo("root");
@@ -124,7 +126,9 @@ class SameAsHostTest {
 
     @Test
     void gunzipUndoesGzip() throws IOException {
-        byte[] packed = sandbox.exec("/bin/busybox", "gzip", "-c", "/data/random").stdout().bytes();
+        byte[] packed = sandbox.exec("/bin/busybox", "gzip", "-c", "/data/random")
+                .stdout()
+                .bytes();
         ExecResult unpacked =
                 sandbox.exec(Command.of("/bin/busybox", "gunzip", "-c").withStdin(Stdin.of(packed)));
         assertThat(unpacked.exitCode()).isZero();

@@ -108,7 +108,8 @@ class SandboxSessionTest {
             with.exec(Command.of("env").withEnv("B", "command").withEnv("C", ""));
         }
         assertThat(other.environments().getFirst())
-                .containsExactlyInAnyOrder("PATH=" + SandboxSpec.DEFAULT_ENV.get("PATH"), "A=sandbox", "B=command", "C=");
+                .containsExactlyInAnyOrder(
+                        "PATH=" + SandboxSpec.DEFAULT_ENV.get("PATH"), "A=sandbox", "B=command", "C=");
     }
 
     @Test
@@ -124,7 +125,9 @@ class SandboxSessionTest {
         assertThat(result.stdout().written()).isEqualTo(output.length);
         assertThat(result.stdout().truncated()).isTrue();
         assertThat(result.stderr().truncated()).isTrue();
-        assertThat(sandbox.exec(Command.of("chatter").withOutputLimit(0)).stdout().bytes())
+        assertThat(sandbox.exec(Command.of("chatter").withOutputLimit(0))
+                        .stdout()
+                        .bytes())
                 .isEmpty();
         assertThat(sandbox.exec(Command.of("chatter")).stdout().bytes()).hasSize(Command.DEFAULT_OUTPUT_LIMIT);
     }
@@ -317,8 +320,7 @@ class SandboxSessionTest {
     void whatDependsOnTheEndRunsElsewhere() throws Exception {
         agent.program("loop", FakeProcess::forever);
         GuestProcess process = sandbox.start("loop");
-        CompletableFuture<Thread> ranOn =
-                process.onExit().thenApply((Exit exit) -> Thread.currentThread());
+        CompletableFuture<Thread> ranOn = process.onExit().thenApply((Exit exit) -> Thread.currentThread());
         process.kill();
         assertThat(ranOn.get().isVirtual()).isTrue();
         assertThat(ranOn.get().getName()).isNotEqualTo("fake-agent");

@@ -26,7 +26,8 @@ import org.slf4j.LoggerFactory;
 
 /// The host's end of the agent protocol: what runs in the guest, and the frames to and fro.
 ///
-/// Any thread may send. What comes from the guest comes on the thread that runs it; a breach of the protocol is told once,
+/// Any thread may send. What comes from the guest comes on the thread that runs it; a breach of the protocol is told
+// once,
 /// and nothing that follows it is looked at.
 final class AgentSession {
     private static final Logger LOG = LoggerFactory.getLogger(AgentSession.class);
@@ -58,8 +59,7 @@ final class AgentSession {
     /// @param now what the guest's clock is set to
     /// @return completes when the agent is ready, or with [EarlyEnd]
     CompletableFuture<GuestHello> open(Instant now) {
-        out.send(Frames.hello(
-                Math.addExact(Math.multiplyExact(now.getEpochSecond(), 1_000_000_000L), now.getNano())));
+        out.send(Frames.hello(Math.addExact(Math.multiplyExact(now.getEpochSecond(), 1_000_000_000L), now.getNano())));
         return hello;
     }
 
@@ -70,8 +70,11 @@ final class AgentSession {
 
     /// Asks the agent to run a program.
     void spawn(Program program, SpawnRequest request) {
-        ByteBuffer frame =
-                Frames.spawn(program.id(), request, program.stdout().window(), program.stderr().window());
+        ByteBuffer frame = Frames.spawn(
+                program.id(),
+                request,
+                program.stdout().window(),
+                program.stderr().window());
         programs.put(program.id(), program);
         Supplier<? extends SandboxException> ended = failure;
         if (ended != null) {
@@ -191,7 +194,11 @@ final class AgentSession {
         fields.end();
         Program program = type == Frames.SPAWN ? programs.remove(process) : null;
         if (program == null) {
-            LOG.warn("the guest refused a frame of type 0x{} for process {}: {}", Long.toHexString(type), process, reason);
+            LOG.warn(
+                    "the guest refused a frame of type 0x{} for process {}: {}",
+                    Long.toHexString(type),
+                    process,
+                    reason);
         } else {
             program.fail(() -> new ExecRefusedException("EPROTO", reason));
         }

@@ -19,8 +19,8 @@ public final class CommandLimits {
     public static void checkNoNul(String what, String text) {
         int nul = text.indexOf('\0');
         if (nul >= 0) {
-            throw new IllegalArgumentException(
-                    what + " '" + text.replace("\0", "\\0") + "' has a NUL at " + nul + ": no program could receive it");
+            throw new IllegalArgumentException(what + " '" + text.replace("\0", "\\0") + "' has a NUL at " + nul
+                    + ": no program could receive it");
         }
     }
 

@@ -4,7 +4,8 @@ package io.vivarium.internal;
 import io.vivarium.SandboxException;
 import java.util.function.Supplier;
 
-/// Carries the reason why something has no result to those who wait for it; each makes an exception of its own from it, so that each
+/// Carries the reason why something has no result to those who wait for it; each makes an exception of its own from it,
+// so that each
 /// stack trace is its own.
 final class EarlyEnd extends RuntimeException {
     private static final long serialVersionUID = 1L;

@@ -35,7 +35,8 @@ public final class Execution implements AutoCloseable {
     private static final Duration KILL_GRACE = Duration.ofMillis(250);
 
     private static final int SIGKILL = 9;
-    private static final Executor ON_VIRTUAL_THREADS = task -> Thread.ofVirtual().start(task);
+    private static final Executor ON_VIRTUAL_THREADS =
+            task -> Thread.ofVirtual().start(task);
 
     private final Guest guest;
     private final Command command;
@@ -55,7 +56,8 @@ public final class Execution implements AutoCloseable {
     /// Runs a program to its end.
     public static ExecResult run(Guest guest, SandboxSpec spec, Command command) {
         if (command.stdin() == Stdin.pipe()) {
-            throw new IllegalArgumentException("exec with standard input from a pipe: nobody could write to it; use start");
+            throw new IllegalArgumentException(
+                    "exec with standard input from a pipe: nobody could write to it; use start");
         }
         ExecEvent event = new ExecEvent();
         event.begin();
@@ -77,7 +79,8 @@ public final class Execution implements AutoCloseable {
     /// Starts a program, and waits until it is started.
     public static Execution start(Guest guest, SandboxSpec spec, Command command) {
         if (command.stdoutConsumer().isPresent() || command.stderrConsumer().isPresent()) {
-            throw new IllegalArgumentException("start with a consumer of output: a started process has streams to read");
+            throw new IllegalArgumentException(
+                    "start with a consumer of output: a started process has streams to read");
         }
         int id = guest.agent().newId();
         Program program = new Program(id, pipe(guest, id, Stream.STDOUT), pipe(guest, id, Stream.STDERR));
@@ -109,7 +112,10 @@ public final class Execution implements AutoCloseable {
     }
 
     /// An output stream that is kept, and handed on where the command wants it.
-    private record Captured(OutputSink sink, OutputCollector collector, @Nullable LineFeed feed) {
+    private record Captured(
+            OutputSink sink,
+            OutputCollector collector,
+            @Nullable LineFeed feed) {
         static Captured of(Guest guest, int id, Stream stream, Optional<Consumer<String>> consumer, int limit) {
             OutputCollector collector = new OutputCollector(WINDOW, limit);
             if (consumer.isEmpty()) {
@@ -178,7 +184,8 @@ public final class Execution implements AutoCloseable {
             guest.agent().signal(program.id(), SIGKILL);
             Future<?> grace = Timers.after(KILL_GRACE, () -> {
                 if (program.isAlive()) {
-                    guest.crash("the guest did not end a killed program within " + KILL_GRACE.toMillis() + " ms: " + command);
+                    guest.crash("the guest did not end a killed program within " + KILL_GRACE.toMillis() + " ms: "
+                            + command);
                 }
             });
             program.ended().whenComplete((_, _) -> grace.cancel(false));

@@ -42,7 +42,8 @@ public final class Guest implements AutoCloseable {
         return ended.get() == null;
     }
 
-    /// Stops the guest; whoever waits for it, or uses it later, gets the exception. Only the first reason counts. Does not wait.
+    /// Stops the guest; whoever waits for it, or uses it later, gets the exception. Only the first reason counts. Does
+    // not wait.
     void end(Supplier<? extends SandboxException> why) {
         if (ended.compareAndSet(null, why)) {
             cancelLifetime();

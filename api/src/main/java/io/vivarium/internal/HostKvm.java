@@ -39,8 +39,7 @@ record HostKvm(Kvm kvm, BootTemplates templates) {
 
     private static HostKvm create(Kvm kvm) {
         try {
-            return new HostKvm(
-                    kvm, new BootTemplates(Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
+            return new HostKvm(kvm, new BootTemplates(Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
         } catch (RuntimeException | Error e) {
             kvm.close();
             throw e;
@@ -49,7 +48,8 @@ record HostKvm(Kvm kvm, BootTemplates templates) {
 
     /// The frequency of every machine's time-stamp counter, which only a vCPU tells.
     private static int tscKhz(Kvm kvm) {
-        try (Machine machine = Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
+        try (Machine machine =
+                Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
             return machine.vcpu(0).tscKhz();
         }
     }

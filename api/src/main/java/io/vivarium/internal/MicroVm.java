@@ -51,10 +51,7 @@ final class MicroVm implements GuestHost {
             return builder.build();
         });
         consoleWindow.device = new VirtioMmioTransport(
-                virtioConsole,
-                machine.memory(),
-                () -> interrupt(MachineMap.CONSOLE_IRQ),
-                FaultPolicy.END_MACHINE);
+                virtioConsole, machine.memory(), () -> interrupt(MachineMap.CONSOLE_IRQ), FaultPolicy.END_MACHINE);
         this.runner = new VcpuRunner(() -> machine.run(0), Carriers::execute, new Ending());
         this.agentPort = virtioConsole.port(AGENT_PORT);
         AgentPort port = new AgentPort(agentPort, () -> closing);

@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A program in the guest, as the host knows it from the agent's frames.
 ///
-/// The futures complete on the thread that runs the guest: nothing that blocks, and nothing of the application's, may depend on them
+/// The futures complete on the thread that runs the guest: nothing that blocks, and nothing of the application's, may
+// depend on them
 /// directly.
 final class Program {
     private static final int SIGKILL = 9;
@@ -110,8 +111,8 @@ final class Program {
         boolean byTimeout =
                 limit != null && termination instanceof Termination.Killed killed && killed.signal() == SIGKILL;
         closeStreams();
-        ended.complete(new Exit(
-                byTimeout ? new Termination.TimedOut(limit) : termination, duration, usage, unsupported));
+        ended.complete(
+                new Exit(byTimeout ? new Termination.TimedOut(limit) : termination, duration, usage, unsupported));
     }
 
     private void closeStreams() {

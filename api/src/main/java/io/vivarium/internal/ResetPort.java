@@ -3,7 +3,8 @@ package io.vivarium.internal;
 
 import io.vivarium.kvm.PortDevice;
 
-/// The one thing of a PC's keyboard controller (8042) that kernels use when there is no keyboard: its line to the processor's reset pin.
+/// The one thing of a PC's keyboard controller (8042) that kernels use when there is no keyboard: its line to the
+// processor's reset pin.
 final class ResetPort implements PortDevice {
     /// Its command port.
     static final int PORT = 0x64;

@@ -62,7 +62,8 @@ sealed interface StdinSource {
         public void feed(Program program, AgentSession agent) {}
     }
 
-    /// Bytes in memory, sent from the thread that runs the guest whenever it has given credit: that takes no other thread.
+    /// Bytes in memory, sent from the thread that runs the guest whenever it has given credit: that takes no other
+    // thread.
     final class Array implements StdinSource {
         private final byte[] bytes;
         private int sent;

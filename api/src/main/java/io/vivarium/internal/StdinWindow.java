@@ -77,7 +77,8 @@ final class StdinWindow {
 
     static InterruptedIOException interrupted(InterruptedException e) {
         Thread.currentThread().interrupt();
-        InterruptedIOException exception = new InterruptedIOException("interrupted while writing a program's standard input");
+        InterruptedIOException exception =
+                new InterruptedIOException("interrupted while writing a program's standard input");
         exception.initCause(e);
         return exception;
     }

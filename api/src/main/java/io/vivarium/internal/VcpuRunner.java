@@ -50,7 +50,8 @@ final class VcpuRunner {
         this.end = end;
     }
 
-    /// Has the vCPU run, soon, if it does not; if it does, it runs once more after it has halted. Call it after having given
+    /// Has the vCPU run, soon, if it does not; if it does, it runs once more after it has halted. Call it after having
+    // given
     /// the vCPU something to do: an interrupt, its first state.
     void wake() {
         while (true) {
@@ -85,7 +86,8 @@ final class VcpuRunner {
                 state.set(State.RUNNING);
                 switch (run.get()) {
                     case VcpuStop.Kicked _ -> {}
-                    case VcpuStop.Halted(boolean interruptible) when interruptible -> {
+                    case VcpuStop.Halted(boolean interruptible)
+                    when interruptible -> {
                         if (state.compareAndSet(State.RUNNING, State.IDLE)) {
                             return;
                         }

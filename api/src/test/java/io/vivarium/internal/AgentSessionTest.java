@@ -49,55 +49,91 @@ class AgentSessionTest {
 
     static Stream<Arguments> breaches() {
         return Stream.of(
-                breach("262145 bytes of payload, more than 262144", (agent, _) ->
-                        agent.sendRaw(header(262_145, Frames.STDOUT, 0, 1).array())),
-                breach("4294967295 bytes of payload", (agent, _) ->
-                        agent.sendRaw(header(-1, Frames.STDOUT, 0, 1).array())),
-                breach("reserved field is 0x0007", (agent, _) ->
-                        agent.sendRaw(header(0, Frames.STDOUT, 7, 1).array())),
+                breach(
+                        "262145 bytes of payload, more than 262144",
+                        (agent, _) -> agent.sendRaw(
+                                header(262_145, Frames.STDOUT, 0, 1).array())),
+                breach(
+                        "4294967295 bytes of payload",
+                        (agent, _) ->
+                                agent.sendRaw(header(-1, Frames.STDOUT, 0, 1).array())),
+                breach(
+                        "reserved field is 0x0007",
+                        (agent, _) ->
+                                agent.sendRaw(header(0, Frames.STDOUT, 7, 1).array())),
                 breach("unknown type 0x8099", (_, process) -> process.send(0x8099, FakeAgent.payload(0))),
-                breach("type 0x8012 for process 99, which does not run", (agent, _) ->
-                        agent.send(Frames.STDOUT, 99, FakeAgent.payload(1).put((byte) 1))),
-                breach("HELLO twice", (agent, _) -> agent.send(
-                        Frames.GUEST_HELLO,
-                        0,
-                        FakeAgent.payload(64)
-                                .putInt(1)
-                                .put(FakeAgent.string("substrate"))
-                                .put(FakeAgent.string("x"))
-                                .putInt(1))),
+                breach(
+                        "type 0x8012 for process 99, which does not run",
+                        (agent, _) -> agent.send(
+                                Frames.STDOUT, 99, FakeAgent.payload(1).put((byte) 1))),
+                breach(
+                        "HELLO twice",
+                        (agent, _) -> agent.send(
+                                Frames.GUEST_HELLO,
+                                0,
+                                FakeAgent.payload(64)
+                                        .putInt(1)
+                                        .put(FakeAgent.string("substrate"))
+                                        .put(FakeAgent.string("x"))
+                                        .putInt(1))),
                 breach("262144 bytes of output for a credit of 262143", (_, process) -> {
                     process.writeUnchecked(1, new byte[1], 0, 1);
                     process.writeUnchecked(1, new byte[262_144], 0, 262_144);
                 }),
-                breach("SPAWNED twice", (_, process) ->
-                        process.send(Frames.SPAWNED, FakeAgent.payload(8).putInt(1).putInt(0))),
-                breach("SPAWN_FAILED for process 1, which runs", (_, process) -> process.send(
-                        Frames.SPAWN_FAILED, FakeAgent.payload(16).putInt(2).put(FakeAgent.string("x")))),
-                breach("SPAWNED is too short", (_, process) ->
-                        process.send(Frames.SPAWNED, FakeAgent.payload(2).putShort((short) 1))),
-                breach("STDIN_WINDOW with 1 bytes too many", (_, process) ->
-                        process.send(Frames.STDIN_WINDOW, FakeAgent.payload(5).putInt(1).put((byte) 0))),
-                breach("EXITED with code 256", (_, process) -> process.send(
-                        Frames.EXITED,
-                        FakeAgent.payload(28).putInt(256).putLong(0).putLong(0).putLong(0))),
-                breach("a usage beyond 2^63", (_, process) -> process.send(
-                        Frames.EXITED,
-                        FakeAgent.payload(28).putInt(0).putLong(-1).putLong(0).putLong(0))),
-                breach("KILLED by signal 0", (_, process) -> process.send(
-                        Frames.KILLED,
-                        FakeAgent.payload(64)
-                                .putInt(0)
-                                .putInt(0)
-                                .putLong(0)
-                                .putLong(0)
-                                .putLong(0)
-                                .putLong(0)
-                                .putLong(0)
-                                .putLong(0)
-                                .put(FakeAgent.string("")))),
-                breach("UNSUPPORTED is too short", (_, process) ->
-                        process.send(Frames.UNSUPPORTED, FakeAgent.payload(4).putInt(Integer.MAX_VALUE))));
+                breach(
+                        "SPAWNED twice",
+                        (_, process) -> process.send(
+                                Frames.SPAWNED, FakeAgent.payload(8).putInt(1).putInt(0))),
+                breach(
+                        "SPAWN_FAILED for process 1, which runs",
+                        (_, process) -> process.send(
+                                Frames.SPAWN_FAILED,
+                                FakeAgent.payload(16).putInt(2).put(FakeAgent.string("x")))),
+                breach(
+                        "SPAWNED is too short",
+                        (_, process) -> process.send(
+                                Frames.SPAWNED, FakeAgent.payload(2).putShort((short) 1))),
+                breach(
+                        "STDIN_WINDOW with 1 bytes too many",
+                        (_, process) -> process.send(
+                                Frames.STDIN_WINDOW,
+                                FakeAgent.payload(5).putInt(1).put((byte) 0))),
+                breach(
+                        "EXITED with code 256",
+                        (_, process) -> process.send(
+                                Frames.EXITED,
+                                FakeAgent.payload(28)
+                                        .putInt(256)
+                                        .putLong(0)
+                                        .putLong(0)
+                                        .putLong(0))),
+                breach(
+                        "a usage beyond 2^63",
+                        (_, process) -> process.send(
+                                Frames.EXITED,
+                                FakeAgent.payload(28)
+                                        .putInt(0)
+                                        .putLong(-1)
+                                        .putLong(0)
+                                        .putLong(0))),
+                breach(
+                        "KILLED by signal 0",
+                        (_, process) -> process.send(
+                                Frames.KILLED,
+                                FakeAgent.payload(64)
+                                        .putInt(0)
+                                        .putInt(0)
+                                        .putLong(0)
+                                        .putLong(0)
+                                        .putLong(0)
+                                        .putLong(0)
+                                        .putLong(0)
+                                        .putLong(0)
+                                        .put(FakeAgent.string("")))),
+                breach(
+                        "UNSUPPORTED is too short",
+                        (_, process) -> process.send(
+                                Frames.UNSUPPORTED, FakeAgent.payload(4).putInt(Integer.MAX_VALUE))));
     }
 
     @ParameterizedTest(name = "{0}")
@@ -121,8 +157,7 @@ class AgentSessionTest {
     @Test
     void anythingBeforeHelloIsABreach() {
         FakeAgent agent = new FakeAgent(Vice.MUTE);
-        CompletableFuture<AgentSession.GuestHello> hello =
-                agent.session().open(java.time.Instant.EPOCH.plusSeconds(1));
+        CompletableFuture<AgentSession.GuestHello> hello = agent.session().open(java.time.Instant.EPOCH.plusSeconds(1));
         agent.send(Frames.STDOUT, 1, FakeAgent.payload(1).put((byte) 1));
         assertThat(hello).isCompletedExceptionally();
         assertThat(agent.guest().isAlive()).isFalse();
@@ -149,8 +184,7 @@ class AgentSessionTest {
         try (Guest guest = FakeGuests.launch(agent, SPEC)) {
             ExecResult result = Execution.run(guest, SPEC, Command.of("modern"));
             assertThat(result.unsupported())
-                    .isEqualTo(List.of(
-                            new UnsupportedCall(425, "io_uring_setup", 3), new UnsupportedCall(999, "", 1)));
+                    .isEqualTo(List.of(new UnsupportedCall(425, "io_uring_setup", 3), new UnsupportedCall(999, "", 1)));
         }
     }
 

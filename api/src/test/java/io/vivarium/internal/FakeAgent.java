@@ -206,11 +206,14 @@ public final class FakeAgent implements GuestHost {
             complain("bad HELLO");
         }
         if (vice != Vice.MUTE) {
-            send(Frames.GUEST_HELLO, 0, payload(64)
-                    .putInt(vice == Vice.WRONG_VERSION ? 2 : 1)
-                    .put(string("substrate"))
-                    .put(string("test"))
-                    .putInt(64));
+            send(
+                    Frames.GUEST_HELLO,
+                    0,
+                    payload(64)
+                            .putInt(vice == Vice.WRONG_VERSION ? 2 : 1)
+                            .put(string("substrate"))
+                            .put(string("test"))
+                            .putInt(64));
         }
     }
 

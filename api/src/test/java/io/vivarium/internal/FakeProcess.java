@@ -50,7 +50,14 @@ public final class FakeProcess {
         try {
             int code = body.run(this);
             agent.ended(this);
-            agent.send(Frames.EXITED, id, FakeAgent.payload(28).putInt(code).putLong(1000).putLong(2000).putLong(4096));
+            agent.send(
+                    Frames.EXITED,
+                    id,
+                    FakeAgent.payload(28)
+                            .putInt(code)
+                            .putLong(1000)
+                            .putLong(2000)
+                            .putLong(4096));
         } catch (InterruptedException e) {
             agent.ended(this);
             int by;

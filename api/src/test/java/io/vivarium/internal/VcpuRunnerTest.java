@@ -131,7 +131,8 @@ class VcpuRunnerTest {
         assertThat(ends.last).isCompletedWithValue(thrown);
     }
 
-    /// Work is left and the runner woken, by several threads; a guest that takes the work when it runs must find all of it.
+    /// Work is left and the runner woken, by several threads; a guest that takes the work when it runs must find all of
+    // it.
     @Test
     void noWakeIsLost() throws Exception {
         AtomicLong work = new AtomicLong();

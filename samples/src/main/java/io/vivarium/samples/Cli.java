@@ -113,8 +113,9 @@ public final class Cli {
 
     private static TemporaryDirectory busyboxRoot() throws IOException, InterruptedException {
         if (!Busybox.isThere()) {
-            throw new SandboxException("without --root the host's busybox is run, but /bin/busybox is not a static program: "
-                    + "install the package busybox-static, or give --root");
+            throw new SandboxException(
+                    "without --root the host's busybox is run, but /bin/busybox is not a static program: "
+                            + "install the package busybox-static, or give --root");
         }
         TemporaryDirectory root = TemporaryDirectory.create();
         Busybox.install(root.path());
@@ -173,7 +174,8 @@ public final class Cli {
                 complain("%s: %s (rip 0x%x, rsp 0x%x)"
                         .formatted(program, killed.detail(), killed.instructionPointer(), killed.stackPointer()));
             case Termination.TimedOut timedOut ->
-                complain("%s: killed after %d ms".formatted(program, timedOut.limit().toMillis()));
+                complain("%s: killed after %d ms"
+                        .formatted(program, timedOut.limit().toMillis()));
         }
         if (options.report()) {
             complain("%s: %.1f ms, user %.1f ms, system %.1f ms, memory %d KiB%s"

@@ -53,7 +53,9 @@ public final class Quickstart {
             long start = System.nanoTime();
             try (Image image = Image.directory(root.path())) {
                 long build = System.nanoTime() - start;
-                System.out.printf("root file system: %s, %,d bytes%n%n", image, image.size().bytes());
+                System.out.printf(
+                        "root file system: %s, %,d bytes%n%n",
+                        image, image.size().bytes());
                 measure(image, commands, build);
             }
         }
@@ -100,7 +102,10 @@ public final class Quickstart {
         }
         List<Step> steps = new ArrayList<>();
         steps.add(new Step("build the image", buildNanos, 0));
-        steps.add(new Step("launch", cold.launch, median(warm.stream().mapToLong(Round::launch).toArray())));
+        steps.add(new Step(
+                "launch",
+                cold.launch,
+                median(warm.stream().mapToLong(Round::launch).toArray())));
         for (int i = 0; i < commands.size(); i++) {
             int index = i;
             steps.add(new Step(
@@ -108,7 +113,10 @@ public final class Quickstart {
                     cold.execs[i],
                     median(warm.stream().mapToLong(round -> round.execs[index]).toArray())));
         }
-        steps.add(new Step("close", cold.close, median(warm.stream().mapToLong(Round::close).toArray())));
+        steps.add(new Step(
+                "close",
+                cold.close,
+                median(warm.stream().mapToLong(Round::close).toArray())));
         print(steps);
     }
 

@@ -29,7 +29,8 @@ class MemoryTemplateTest {
             MemorySegment number = first.writableSlice(0x1000, 4);
             assertThat(number.get(ValueLayout.JAVA_INT_UNALIGNED, 0)).isEqualTo(4711);
             assertThat(first.slice(SIZE - 1, 1).get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 7);
-            assertThat(first.slice(0x2000, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0)).isZero();
+            assertThat(first.slice(0x2000, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0))
+                    .isZero();
             number.set(ValueLayout.JAVA_INT_UNALIGNED, 0, 42);
             assertThat(second.slice((1 << 20) + 0x1000, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0))
                     .isEqualTo(4711);
