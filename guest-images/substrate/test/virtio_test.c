@@ -172,10 +172,10 @@ static void any_order_for_long(void)
 	static u8 *area;
 	struct {
 		u16 id;
-		u32 length;
+		u32 length, descriptors;
 		size_t token;
 	} out[16];
-	u32 count = 0;
+	u32 count = 0, in_use = 0;
 	size_t token = 0;
 
 	make_queue(&queue, 16, true);
@@ -190,6 +190,8 @@ static void any_order_for_long(void)
 				virtqueue_publish(&queue);
 				out[count].id = next_available();
 				out[count].token = token;
+				out[count].descriptors = readable + writable;
+				in_use += out[count].descriptors;
 				u32 most = 0;
 				for (u16 i = readable; i < readable + writable; i++)
 					most += segments[i].length;
@@ -213,8 +215,10 @@ static void any_order_for_long(void)
 			CHECK(virtqueue_take(&queue, &written) == (void *)out[which].token);
 			CHECK_EQ(written, out[which].length);
 			CHECK(virtqueue_take(&queue, &written) == NULL);
+			in_use -= out[which].descriptors;
 			out[which] = out[--count];
 		}
+		CHECK_EQ(queue.free_count, 16 - in_use);
 	}
 	CHECK(queue.added > 0 && token > 100000);
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import org.jspecify.annotations.NullMarked;
 
 /// What runs inside a microVM, as data: root file systems, guest kernels and their boot parameters, and the protocol spoken

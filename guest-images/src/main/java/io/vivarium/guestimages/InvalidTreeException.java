@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages;
 
 /// A path or a node that cannot be part of a [RootFs]. The message is `<path>: <reason>`.

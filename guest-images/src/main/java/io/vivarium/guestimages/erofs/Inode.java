@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.erofs;
 
 import java.lang.foreign.MemorySegment;
@@ -91,6 +92,10 @@ record Inode(
         MemorySegment blocks = MemorySegment.NULL;
         MemorySegment tail = MemorySegment.NULL;
         if (hasData(mode) && size != 0) {
+            long start = Integer.toUnsignedLong(location) << ErofsFormat.BLOCK_BITS;
+            if (size < 0) {
+                throw outside(nid, size, location);
+            }
             long inBlocks = size;
             if (layout == ErofsFormat.INODE_FLAT_INLINE) {
                 int tailSize = (int) ((size - 1) % ErofsFormat.BLOCK_SIZE) + 1;
@@ -99,10 +104,8 @@ record Inode(
                 int xattrSize = xattrUnits == 0 ? 0 : XATTR_IBODY_HEADER_SIZE + (xattrUnits - 1) * XATTR_UNIT;
                 tail = inlineData(image, nid, offset + inodeSize + xattrSize, tailSize);
             }
-            long start = Integer.toUnsignedLong(location) << ErofsFormat.BLOCK_BITS;
-            if (size < 0 || (inBlocks > 0 && (start > image.byteSize() || inBlocks > image.byteSize() - start))) {
-                throw new BadInodeException("the data of inode %d (%s bytes from block %s on) lies outside the image"
-                        .formatted(nid, Long.toUnsignedString(size), Integer.toUnsignedString(location)));
+            if (inBlocks > 0 && (start > image.byteSize() || inBlocks > image.byteSize() - start)) {
+                throw outside(nid, size, location);
             }
             blocks = inBlocks > 0 ? image.asSlice(start, inBlocks) : MemorySegment.NULL;
         }
@@ -124,6 +127,11 @@ record Inode(
 
     boolean isDirectory() {
         return (mode & ErofsFormat.S_IFMT) == ErofsFormat.S_IFDIR;
+    }
+
+    private static BadInodeException outside(long nid, long size, int location) {
+        return new BadInodeException("the data of inode %d (%s bytes from block %s on) lies outside the image"
+                .formatted(nid, Long.toUnsignedString(size), Integer.toUnsignedString(location)));
     }
 
     private static boolean hasData(int mode) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.erofs;
 
 import io.vivarium.guestimages.Attributes;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.tar;
 
 import io.vivarium.guestimages.Attributes;
@@ -116,6 +117,7 @@ public final class TarReader {
                 readEntry(TarHeader.of(block), spool);
                 block = nextBlock();
             }
+            skipRest();
             return tree.build(spool);
         } catch (BadHeaderException e) {
             throw new ImageException(source, "bad tar archive: " + current + ": " + e.reason(), e);
@@ -141,6 +143,15 @@ public final class TarReader {
             return block;
         } catch (BadHeaderException e) {
             throw new ImageException(source, "not a tar archive: " + e.reason(), e);
+        }
+    }
+
+    /// Whatever follows the end marker, so that gzip's checksum is looked at and whoever writes into a pipe can finish.
+    private void skipRest() throws IOException {
+        current = "what follows its end marker";
+        byte[] ignored = new byte[1 << 16];
+        for (int count = in.read(ignored); count > 0; count = in.read(ignored)) {
+            charge(count);
         }
     }
 
@@ -263,12 +274,15 @@ public final class TarReader {
         if (size < 0) {
             throw new BadHeaderException("has a size of " + size + " bytes");
         }
+        charge(size);
+        return size;
+    }
+
+    private void charge(long size) throws ImageException {
         if (size > limits.maxBytes() - bytes) {
-            throw new ImageException(
-                    source, "the archive's files have more than " + limits.maxBytes() + " bytes in all");
+            throw new ImageException(source, "the archive holds more than " + limits.maxBytes() + " bytes");
         }
         bytes += size;
-        return size;
     }
 
     /// The content of a header that describes the next one.

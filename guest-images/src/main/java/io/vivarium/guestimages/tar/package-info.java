@@ -1,2 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Reading tar archives into root file systems.
 package io.vivarium.guestimages.tar;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.erofs;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -38,6 +39,8 @@ class ErofsImageTest {
         Files.createSymbolicLink(tree.resolve("link"), Path.of("bin/hello"));
         Files.write(tree.resolve("inline-tail"), new byte[5000]);
         Files.createDirectory(tree.resolve("empty"));
+        Files.writeString(tree.resolve("bin/setuid"), "x");
+        Tool.required("chmod", "coreutils").run("6751", tree.resolve("bin/setuid"));
         for (int i = 0; i < 500; i++) {
             Files.writeString(Files.createDirectories(tree.resolve("many")).resolve("some-name-" + i), "x".repeat(i));
         }
@@ -215,6 +218,9 @@ class ErofsImageTest {
                                 .formatted(file / 32)),
                 damage("link of no length", b -> b.putLong(link + 8, 0),
                         "bad EROFS image: /link: a symbolic link whose target has 0 bytes"),
+                damage("link of negative size", b -> b.putLong(link + 8, -1),
+                        "bad EROFS image: /link: the data of inode %d (18446744073709551615 bytes from block 0 on) lies"
+                                .formatted(link / 32) + " outside the image"),
                 damage("link with a NUL", b -> b.put(link + 64, (byte) 0),
                         "bad EROFS image: /link: the target of a symbolic link has a NUL in it"),
                 damage("link that is not UTF-8", b -> b.put(link + 64, (byte) 0xFF),

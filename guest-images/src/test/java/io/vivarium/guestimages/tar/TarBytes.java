@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.tar;
 
 import java.io.ByteArrayOutputStream;
@@ -24,8 +25,9 @@ final class TarBytes {
     TarBytes pax(String... records) {
         StringBuilder content = new StringBuilder();
         for (String record : records) {
-            int length = record.length() + 3;
-            while (Integer.toString(length).length() + record.length() + 2 != length) {
+            int bytes = record.getBytes(StandardCharsets.UTF_8).length;
+            int length = bytes + 3;
+            while (Integer.toString(length).length() + bytes + 2 != length) {
                 length++;
             }
             content.append(length).append(' ').append(record).append('\n');
