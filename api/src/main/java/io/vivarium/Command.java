@@ -125,8 +125,7 @@ public final class Command {
     }
 
     /// Kills the program when it runs longer. If the guest does not end it within a quarter of a second more, the
-    // sandbox
-    /// is stopped.
+    /// sandbox is stopped.
     ///
     /// @param limit more than zero
     public Command withTimeout(Duration limit) {
@@ -137,8 +136,7 @@ public final class Command {
     }
 
     /// How much of each output stream [Sandbox#exec] keeps. The program can write more: the rest is counted and
-    // dropped, and
-    /// the result says so.
+    /// dropped, and the result says so.
     ///
     /// @param bytes 0 … 2³¹−9 (the longest array)
     public Command withOutputLimit(int bytes) {
@@ -154,16 +152,14 @@ public final class Command {
     }
 
     /// Has the guest kernel write every system call of the program to the console ([Sandbox#console]), as strace(1)
-    // does.
+    /// does.
     public Command withSystemCallTrace() {
         return with(draft -> draft.traced = true);
     }
 
     /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer
-    // is
-    /// called from a thread of its own, one line after the other; while it works, the program can write some 256
-    // KiB more
-    /// and then waits. What it throws kills the program and leaves `exec`.
+    /// is called from a thread of its own, one line after the other; while it works, the program can write some 256 KiB
+    /// more and then waits. What it throws kills the program and leaves `exec`.
     ///
     /// @param consumer of lines, decoded as UTF-8, without their end; a line of more than 64 KiB comes in pieces
     public Command onStdout(Consumer<String> consumer) {

@@ -24,8 +24,7 @@ public sealed interface Stdin {
     }
 
     /// What a stream gives until it ends. A thread of its own reads it as the program takes it; the stream is not
-    // closed.
-    /// For one use: a second program finds what the first has left.
+    /// closed. For one use: a second program finds what the first has left.
     static Stdin of(InputStream stream) {
         return new Stream(stream);
     }

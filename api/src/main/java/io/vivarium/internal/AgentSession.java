@@ -27,8 +27,7 @@ import org.slf4j.LoggerFactory;
 /// The host's end of the agent protocol: what runs in the guest, and the frames to and fro.
 ///
 /// Any thread may send. What comes from the guest comes on the thread that runs it; a breach of the protocol is told
-// once,
-/// and nothing that follows it is looked at.
+/// once, and nothing that follows it is looked at.
 final class AgentSession {
     private static final Logger LOG = LoggerFactory.getLogger(AgentSession.class);
 

@@ -43,7 +43,7 @@ public final class Guest implements AutoCloseable {
     }
 
     /// Stops the guest; whoever waits for it, or uses it later, gets the exception. Only the first reason counts. Does
-    // not wait.
+    /// not wait.
     void end(Supplier<? extends SandboxException> why) {
         if (ended.compareAndSet(null, why)) {
             cancelLifetime();

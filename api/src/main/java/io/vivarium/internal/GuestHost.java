@@ -7,7 +7,7 @@ interface GuestHost {
     void stop();
 
     /// Stops the guest, waits until no thread is inside it, and lets go of everything that it held. Idempotent; any
-    // thread.
+    /// thread.
     void close();
 
     /// The end of what the guest wrote to its console; also after [#close].

@@ -15,8 +15,7 @@ import org.jspecify.annotations.Nullable;
 /// A program in the guest, as the host knows it from the agent's frames.
 ///
 /// The futures complete on the thread that runs the guest: nothing that blocks, and nothing of the application's, may
-// depend on them
-/// directly.
+/// depend on them directly.
 final class Program {
     private static final int SIGKILL = 9;
 

@@ -2,7 +2,7 @@
 package io.vivarium.internal;
 
 /// How much the guest may still send on one stream, and when to allow it more. Thread-safe; holds no lock while it
-// calls anybody.
+/// calls anybody.
 final class ReceiveWindow {
     private final int size;
     private int credit;

@@ -4,7 +4,7 @@ package io.vivarium.internal;
 import io.vivarium.kvm.PortDevice;
 
 /// The one thing of a PC's keyboard controller (8042) that kernels use when there is no keyboard: its line to the
-// processor's reset pin.
+/// processor's reset pin.
 final class ResetPort implements PortDevice {
     /// Its command port.
     static final int PORT = 0x64;

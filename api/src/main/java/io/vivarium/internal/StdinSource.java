@@ -63,7 +63,7 @@ sealed interface StdinSource {
     }
 
     /// Bytes in memory, sent from the thread that runs the guest whenever it has given credit: that takes no other
-    // thread.
+    /// thread.
     final class Array implements StdinSource {
         private final byte[] bytes;
         private int sent;

@@ -51,8 +51,7 @@ final class VcpuRunner {
     }
 
     /// Has the vCPU run, soon, if it does not; if it does, it runs once more after it has halted. Call it after having
-    // given
-    /// the vCPU something to do: an interrupt, its first state.
+    /// given the vCPU something to do: an interrupt, its first state.
     void wake() {
         while (true) {
             switch (state.get()) {

@@ -132,7 +132,7 @@ class VcpuRunnerTest {
     }
 
     /// Work is left and the runner woken, by several threads; a guest that takes the work when it runs must find all of
-    // it.
+    /// it.
     @Test
     void noWakeIsLost() throws Exception {
         AtomicLong work = new AtomicLong();
