@@ -78,12 +78,16 @@ public final class Command {
         return new Command(draft);
     }
 
+    /// A command without standard input, timeout, or anything else that can be set.
+    ///
     /// @param argv the program, as a path or as a name to be found through `PATH`, and its arguments
     /// @throws IllegalArgumentException if there is no program, or an argument has a NUL in it
     public static Command of(String... argv) {
         return of(Arrays.asList(argv));
     }
 
+    /// A command without standard input, timeout, or anything else that can be set.
+    ///
     /// @param argv the program, as a path or as a name to be found through `PATH`, and its arguments
     /// @throws IllegalArgumentException if there is no program, or an argument has a NUL in it
     public static Command of(List<String> argv) {
@@ -108,6 +112,8 @@ public final class Command {
         return with(draft -> draft.env = CommandLimits.merge(env, variables));
     }
 
+    /// Where it starts, instead of the sandbox's default.
+    ///
     /// @param directory in the guest, absolute
     public Command withWorkingDirectory(String directory) {
         CommandLimits.checkDirectory(directory);

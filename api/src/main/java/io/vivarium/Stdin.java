@@ -53,14 +53,14 @@ public sealed interface Stdin {
     }
 
     /// See [Stdin#of(byte[])].
-    record Bytes(byte[] bytes) implements Stdin {
-        /// Keeps its own copy.
-        public Bytes {
-            bytes = bytes.clone();
+    final class Bytes implements Stdin {
+        private final byte[] bytes;
+
+        private Bytes(byte[] bytes) {
+            this.bytes = bytes.clone();
         }
 
-        /// A copy.
-        @Override
+        /// A copy of the bytes.
         public byte[] bytes() {
             return bytes.clone();
         }

@@ -125,10 +125,8 @@ final class AgentSession {
         failure = why;
         out.close();
         hello.completeExceptionally(new EarlyEnd(why));
-        for (Program program : programs.values()) {
-            programs.remove(program.id());
-            program.fail(why);
-        }
+        programs.values().forEach(program -> program.fail(why));
+        programs.clear();
     }
 
     /// Takes bytes from the guest. One thread at a time, the one that runs the guest.

@@ -107,11 +107,12 @@ final class Program {
         }
         Duration duration = Duration.ofNanos(System.nanoTime() - startNanos);
         Duration limit = killedAfter;
-        boolean byTimeout =
-                limit != null && termination instanceof Termination.Killed killed && killed.signal() == SIGKILL;
+        Termination how =
+                limit != null && termination instanceof Termination.Killed killed && killed.signal() == SIGKILL
+                        ? new Termination.TimedOut(limit)
+                        : termination;
         closeStreams();
-        ended.complete(
-                new Exit(byTimeout ? new Termination.TimedOut(limit) : termination, duration, usage, unsupported));
+        ended.complete(new Exit(how, duration, usage, unsupported));
     }
 
     private void closeStreams() {

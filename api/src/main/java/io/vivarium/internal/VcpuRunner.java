@@ -29,10 +29,14 @@ final class VcpuRunner {
 
     /// The end of a machine.
     interface End {
+        /// The vCPU stopped for good.
+        ///
         /// @param stop the last; [VcpuStop.Stopped], [VcpuStop.Shutdown], [VcpuStop.Failed] or a [VcpuStop.Halted] that
         ///     nothing can interrupt
         void stopped(VcpuStop stop);
 
+        /// The vCPU cannot be run.
+        ///
         /// @param thrown by what runs the vCPU
         void threw(Throwable thrown);
     }
