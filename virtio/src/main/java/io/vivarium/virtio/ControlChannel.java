@@ -102,7 +102,8 @@ final class ControlChannel {
 
     /// Takes the driver's messages; at most one round of its queue.
     ///
-    /// @param answer sends what is pending; called after each message, because a driver may send its half of the handshake
+    /// @param answer sends what is pending; called after each message, because a driver may send its half of the
+    /// handshake
     ///     at one go: it counts on the ports being announced before the device looks at what follows DEVICE_READY
     void receive(VirtQueue queue, VirtioTransport transport, Runnable answer) {
         if (sent == null) {

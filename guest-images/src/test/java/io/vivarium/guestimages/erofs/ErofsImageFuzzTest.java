@@ -89,6 +89,8 @@ class ErofsImageFuzzTest {
             }
         });
 
-        assertThat(accepted.get()).as("images of which only harmless bytes were changed").isBetween(1000, 19_000);
+        assertThat(accepted.get())
+                .as("images of which only harmless bytes were changed")
+                .isBetween(1000, 19_000);
     }
 }
