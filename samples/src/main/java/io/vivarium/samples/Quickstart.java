@@ -113,7 +113,9 @@ public final class Quickstart {
             steps.add(new Step(
                     commands.get(i).toString(),
                     cold.execs.get(i),
-                    median(warm.stream().mapToLong(round -> round.execs.get(index)).toArray())));
+                    median(warm.stream()
+                            .mapToLong(round -> round.execs.get(index))
+                            .toArray())));
         }
         steps.add(new Step(
                 "close",
