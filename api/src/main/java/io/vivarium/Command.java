@@ -78,12 +78,16 @@ public final class Command {
         return new Command(draft);
     }
 
+    /// A command without standard input, timeout, or anything else that can be set.
+    ///
     /// @param argv the program, as a path or as a name to be found through `PATH`, and its arguments
     /// @throws IllegalArgumentException if there is no program, or an argument has a NUL in it
     public static Command of(String... argv) {
         return of(Arrays.asList(argv));
     }
 
+    /// A command without standard input, timeout, or anything else that can be set.
+    ///
     /// @param argv the program, as a path or as a name to be found through `PATH`, and its arguments
     /// @throws IllegalArgumentException if there is no program, or an argument has a NUL in it
     public static Command of(List<String> argv) {
@@ -108,6 +112,8 @@ public final class Command {
         return with(draft -> draft.env = CommandLimits.merge(env, variables));
     }
 
+    /// Where it starts, instead of the sandbox's default.
+    ///
     /// @param directory in the guest, absolute
     public Command withWorkingDirectory(String directory) {
         CommandLimits.checkDirectory(directory);
@@ -125,8 +131,7 @@ public final class Command {
     }
 
     /// Kills the program when it runs longer. If the guest does not end it within a quarter of a second more, the
-    /// sandbox
-    /// is stopped.
+    /// sandbox is stopped.
     ///
     /// @param limit more than zero
     public Command withTimeout(Duration limit) {
@@ -137,8 +142,7 @@ public final class Command {
     }
 
     /// How much of each output stream [Sandbox#exec] keeps. The program can write more: the rest is counted and
-    /// dropped, and
-    /// the result says so.
+    /// dropped, and the result says so.
     ///
     /// @param bytes 0 … 2³¹−9 (the longest array)
     public Command withOutputLimit(int bytes) {
@@ -160,10 +164,8 @@ public final class Command {
     }
 
     /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer
-    /// is
-    /// called from a thread of its own, one line after the other; while it works, the program can write some 256
-    /// KiB more
-    /// and then waits. What it throws kills the program and leaves `exec`.
+    /// is called from a thread of its own, one line after the other; while it works, the program can write some 256 KiB
+    /// more and then waits. What it throws kills the program and leaves `exec`.
     ///
     /// @param consumer of lines, decoded as UTF-8, without their end; a line of more than 64 KiB comes in pieces
     public Command onStdout(Consumer<String> consumer) {

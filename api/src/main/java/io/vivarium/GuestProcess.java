@@ -30,8 +30,7 @@ public final class GuestProcess implements AutoCloseable {
     }
 
     /// What it writes to standard output. Reading waits until there is something and returns -1 after the program's
-    /// end.
-    /// Closing drops the rest, without the program's notice. A read fails with an [java.io.IOException] when the
+    /// end. Closing drops the rest, without the program's notice. A read fails with an [java.io.IOException] when the
     /// sandbox ends.
     public InputStream stdout() {
         return execution.stdout();
@@ -43,10 +42,8 @@ public final class GuestProcess implements AutoCloseable {
     }
 
     /// Its standard input, for [Stdin#pipe]: writing waits until the guest takes the bytes, closing makes the program
-    /// find
-    /// the end. Nothing is held back, [OutputStream#flush] does nothing. A write fails with an
-    /// [java.io.IOException] after the program's
-    /// end.
+    /// find the end. Nothing is held back, [OutputStream#flush] does nothing. A write fails with an
+    /// [java.io.IOException] after the program's end.
     ///
     /// @throws IllegalStateException if the command has another source of standard input
     public OutputStream stdin() {

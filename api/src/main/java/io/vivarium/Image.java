@@ -9,12 +9,9 @@ import java.nio.file.Path;
 /// A root file system, read-only; any number of sandboxes share one image, each with its own changes above it.
 ///
 /// An image is read when it is made: later changes of the directory or the archive do not show. What is not an EROFS
-/// file
-/// becomes one, in `java.io.tmpdir`, as large as the content, and without a name, so that nothing is left of it however
-/// the
-/// JVM ends. It is gone when the image is [closed][#close], or when nothing refers to the image any more; sandboxes
-/// that
-/// run keep what they need.
+/// file becomes one, in `java.io.tmpdir`, as large as the content, and without a name, so that nothing is left of it
+/// however the JVM ends. It is gone when the image is [closed][#close], or when nothing refers to the image any more;
+/// sandboxes that run keep what they need.
 ///
 /// Thread-safe. Two images are equal if they are the same object.
 public final class Image implements AutoCloseable {
@@ -46,8 +43,7 @@ public final class Image implements AutoCloseable {
     }
 
     /// An EROFS file (uncompressed, blocks of 4 KiB), mapped as it is. It must not be changed while it is in use. All
-    /// of its
-    /// structure is checked.
+    /// of its structure is checked.
     ///
     /// @throws InvalidImageException if it is not such a file
     public static Image erofs(Path file) {

@@ -18,11 +18,15 @@ public record Memory(long bytes) implements Comparable<Memory> {
         }
     }
 
+    /// So many MiB.
+    ///
     /// @param count in units of 2²⁰ bytes
     public static Memory mebibytes(long count) {
         return new Memory(Math.multiplyExact(count, MEBIBYTE));
     }
 
+    /// So many GiB.
+    ///
     /// @param count in units of 2³⁰ bytes
     public static Memory gibibytes(long count) {
         return new Memory(Math.multiplyExact(count, GIBIBYTE));

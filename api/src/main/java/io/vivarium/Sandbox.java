@@ -8,8 +8,7 @@ import io.vivarium.internal.Launcher;
 /// A microVM with a root file system of its own, in which programs run.
 ///
 /// Programs of one sandbox share its files and memory; sandboxes share nothing. What programs write to files is gone
-/// with
-/// the sandbox.
+/// with the sandbox.
 ///
 /// Thread-safe. An idle sandbox holds memory and a few file descriptors, but no thread.
 public final class Sandbox implements AutoCloseable {
@@ -54,8 +53,7 @@ public final class Sandbox implements AutoCloseable {
     ///
     /// @throws ProgramNotFoundException if there is no such program
     /// @throws ExecRefusedException if the guest cannot run it
-    /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or standard input is
-    /// a
+    /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or standard input is a
     ///     [Stdin#pipe]
     /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
     /// @throws SandboxException if the sandbox ends first, or is closed
@@ -68,8 +66,7 @@ public final class Sandbox implements AutoCloseable {
     /// @throws ProgramNotFoundException if there is no such program
     /// @throws ExecRefusedException if the guest cannot run it
     /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or the command has
-    /// consumers for
-    ///     its output: [GuestProcess] has streams
+    ///     consumers for its output: [GuestProcess] has streams
     /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
     /// @throws SandboxException if the sandbox ends first, or is closed
     public GuestProcess start(Command command) {
@@ -97,8 +94,7 @@ public final class Sandbox implements AutoCloseable {
     }
 
     /// Ends the sandbox and everything in it: waiting calls end with [SandboxClosedException], files and memory are
-    /// gone. Waits until no
-    /// thread is inside the machine. Idempotent; any thread.
+    /// gone. Waits until no thread is inside the machine. Idempotent; any thread.
     @Override
     public void close() {
         guest.close();

@@ -57,8 +57,7 @@ public final class SandboxSpec {
     }
 
     /// How much memory the guest has: for its kernel, its programs and what they write to files. The image is not part
-    /// of
-    /// it. The host provides it as the guest touches it.
+    /// of it. The host provides it as the guest touches it.
     ///
     /// @param memory [#MIN_MEMORY] … [#MAX_MEMORY], a multiple of 2 MiB
     public SandboxSpec withMemory(Memory memory) {

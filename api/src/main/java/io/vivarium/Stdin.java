@@ -24,8 +24,7 @@ public sealed interface Stdin {
     }
 
     /// What a stream gives until it ends. A thread of its own reads it as the program takes it; the stream is not
-    /// closed.
-    /// For one use: a second program finds what the first has left.
+    /// closed. For one use: a second program finds what the first has left.
     static Stdin of(InputStream stream) {
         return new Stream(stream);
     }
@@ -54,14 +53,14 @@ public sealed interface Stdin {
     }
 
     /// See [Stdin#of(byte[])].
-    record Bytes(byte[] bytes) implements Stdin {
-        /// Keeps its own copy.
-        public Bytes {
-            bytes = bytes.clone();
+    final class Bytes implements Stdin {
+        private final byte[] bytes;
+
+        private Bytes(byte[] bytes) {
+            this.bytes = bytes.clone();
         }
 
-        /// A copy.
-        @Override
+        /// A copy of the bytes.
         public byte[] bytes() {
             return bytes.clone();
         }

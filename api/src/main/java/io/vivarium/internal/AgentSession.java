@@ -27,8 +27,7 @@ import org.slf4j.LoggerFactory;
 /// The host's end of the agent protocol: what runs in the guest, and the frames to and fro.
 ///
 /// Any thread may send. What comes from the guest comes on the thread that runs it; a breach of the protocol is told
-/// once,
-/// and nothing that follows it is looked at.
+/// once, and nothing that follows it is looked at.
 final class AgentSession {
     private static final Logger LOG = LoggerFactory.getLogger(AgentSession.class);
 
@@ -126,10 +125,8 @@ final class AgentSession {
         failure = why;
         out.close();
         hello.completeExceptionally(new EarlyEnd(why));
-        for (Program program : programs.values()) {
-            programs.remove(program.id());
-            program.fail(why);
-        }
+        programs.values().forEach(program -> program.fail(why));
+        programs.clear();
     }
 
     /// Takes bytes from the guest. One thread at a time, the one that runs the guest.

@@ -15,6 +15,8 @@ public final class CommandLimits {
 
     private CommandLimits() {}
 
+    /// Refuses text that no program could receive.
+    ///
     /// @throws IllegalArgumentException if there is a NUL in it
     public static void checkNoNul(String what, String text) {
         int nul = text.indexOf('\0');
@@ -24,6 +26,8 @@ public final class CommandLimits {
         }
     }
 
+    /// Refuses what cannot be a working directory.
+    ///
     /// @throws IllegalArgumentException if it is not absolute, or has a NUL in it
     public static void checkDirectory(String directory) {
         checkNoNul("working directory", directory);

@@ -5,8 +5,7 @@ import io.vivarium.SandboxException;
 import java.util.function.Supplier;
 
 /// Carries the reason why something has no result to those who wait for it; each makes an exception of its own from it,
-/// so that each
-/// stack trace is its own.
+/// so that each stack trace is its own.
 final class EarlyEnd extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -16,6 +16,7 @@ import jdk.jfr.StackTrace;
 @Category("Vivarium")
 @Description("A program ran in a sandbox to its end")
 @StackTrace(false)
+@SuppressWarnings("UnusedVariable") // The flight recorder reads the fields.
 final class ExecEvent extends Event {
     @Label("Program")
     private String program = "";

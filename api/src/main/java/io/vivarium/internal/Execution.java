@@ -50,12 +50,12 @@ public final class Execution implements AutoCloseable {
         this.command = command;
         this.program = program;
         this.stdinSource = StdinSource.of(command.stdin());
-        this.stdin = command.stdin() == Stdin.pipe() ? new StdinStream(program, guest.agent()) : null;
+        this.stdin = command.stdin() instanceof Stdin.Pipe ? new StdinStream(program, guest.agent()) : null;
     }
 
     /// Runs a program to its end.
     public static ExecResult run(Guest guest, SandboxSpec spec, Command command) {
-        if (command.stdin() == Stdin.pipe()) {
+        if (command.stdin() instanceof Stdin.Pipe) {
             throw new IllegalArgumentException(
                     "exec with standard input from a pipe: nobody could write to it; use start");
         }
@@ -166,7 +166,7 @@ public final class Execution implements AutoCloseable {
         return new SpawnRequest(
                 argv,
                 env,
-                CommandLimits.utf8(command.workingDirectory().orElse(spec.workingDirectory())),
+                command.workingDirectory().orElse(spec.workingDirectory()),
                 user,
                 stdinSource.connected(),
                 command.mergedStderr(),
@@ -188,7 +188,7 @@ public final class Execution implements AutoCloseable {
                             + command);
                 }
             });
-            program.ended().whenComplete((_, _) -> grace.cancel(false));
+            CompletableFuture<Exit> _ = program.ended().whenComplete((_, _) -> grace.cancel(false));
         }
     }
 
@@ -283,7 +283,7 @@ public final class Execution implements AutoCloseable {
     /// Completes with its end.
     public CompletableFuture<Exit> onExit() {
         CompletableFuture<Exit> forApplication = new CompletableFuture<>();
-        program.ended()
+        CompletableFuture<Exit> _ = program.ended()
                 .whenCompleteAsync(
                         (Exit exit, Throwable thrown) -> {
                             if (thrown == null) {

@@ -12,10 +12,8 @@ import java.util.concurrent.locks.ReentrantLock;
 /// Frames on their way to the guest, in order, whoever sends them.
 ///
 /// One thread at a time hands frames to the channel, and nobody waits for it: a thread that finds another at work
-/// leaves its
-/// frame and goes. That is needed: the thread that runs the guest sends frames while it holds the device's lock, which
-/// the
-/// other may be waiting for.
+/// leaves its frame and goes. That is needed: the thread that runs the guest sends frames while it holds the device's
+/// lock, which the other may be waiting for.
 final class FrameQueue {
     /// When more than this waits for the guest, writers of standard input wait too: 1 MiB.
     static final long HIGH_WATER = 1 << 20;

@@ -17,6 +17,8 @@ final class FrameReader {
 
     /// Takes whole frames.
     interface Handler {
+        /// Takes one.
+        ///
         /// @param payload valid during the call; little-endian, backed by an array
         /// @throws ProtocolBreach if the guest must not send it
         void frame(int type, int process, ByteBuffer payload);
@@ -25,6 +27,8 @@ final class FrameReader {
     /// Where bytes come from.
     @FunctionalInterface
     interface Source {
+        /// Reads what there is, as far as it fits.
+        ///
         /// @return how many bytes were read; 0 when there are no more for now
         int read(byte[] target, int offset, int length);
     }

@@ -45,14 +45,15 @@ final class Frames {
         int flags = (request.stdin() ? FLAG_STDIN : 0)
                 | (request.mergeStderr() ? FLAG_MERGE_STDERR : 0)
                 | (request.trace() ? FLAG_TRACE : 0);
-        int length = 5 * 4 + bytes(request.workingDirectory()) + 4 + bytes(request.argv()) + bytes(request.env());
+        byte[] directory = CommandLimits.utf8(request.workingDirectory());
+        int length = 5 * 4 + bytes(directory) + 4 + bytes(request.argv()) + bytes(request.env());
         ByteBuffer frame = frame(SPAWN, process, length)
                 .putInt(flags)
                 .putInt((int) request.user().uid())
                 .putInt((int) request.user().gid())
                 .putInt(stdoutWindow)
                 .putInt(stderrWindow);
-        put(frame, request.workingDirectory());
+        put(frame, directory);
         put(frame, new byte[0]);
         put(frame, request.argv());
         put(frame, request.env());

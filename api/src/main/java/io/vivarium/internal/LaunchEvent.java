@@ -16,6 +16,7 @@ import jdk.jfr.StackTrace;
 @Category("Vivarium")
 @Description("A sandbox was launched and is ready for programs")
 @StackTrace(false)
+@SuppressWarnings("UnusedVariable") // The flight recorder reads the fields.
 final class LaunchEvent extends Event {
     @Label("Image")
     private String image = "";

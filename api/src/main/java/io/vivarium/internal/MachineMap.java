@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.guestimages.boot.BootParams;
 import io.vivarium.guestimages.boot.BootParams.MemoryRange;
-import io.vivarium.guestimages.boot.BootParams.Type;
 import io.vivarium.guestimages.boot.CommandLine;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.snapshot.MemoryTemplate;
@@ -70,12 +70,12 @@ record MachineMap(long memory, long imageSize) {
     /// The memory map that the guest is told.
     List<MemoryRange> memoryMap() {
         List<MemoryRange> ranges = new ArrayList<>();
-        ranges.add(new MemoryRange(0, CONVENTIONAL_END, Type.RAM));
-        ranges.add(new MemoryRange(EXTENDED_START, Math.min(memory, LOW_END) - EXTENDED_START, Type.RAM));
+        ranges.add(new MemoryRange(0, CONVENTIONAL_END, BootParams.Type.RAM));
+        ranges.add(new MemoryRange(EXTENDED_START, Math.min(memory, LOW_END) - EXTENDED_START, BootParams.Type.RAM));
         if (memory > LOW_END) {
-            ranges.add(new MemoryRange(HIGH_START, memory - LOW_END, Type.RAM));
+            ranges.add(new MemoryRange(HIGH_START, memory - LOW_END, BootParams.Type.RAM));
         }
-        ranges.add(new MemoryRange(IMAGE, Math.ceilDiv(imageSize, PAGE) * PAGE, Type.PERSISTENT));
+        ranges.add(new MemoryRange(IMAGE, Math.ceilDiv(imageSize, PAGE) * PAGE, BootParams.Type.PERSISTENT));
         return ranges;
     }
 

@@ -15,8 +15,7 @@ import org.jspecify.annotations.Nullable;
 /// A program in the guest, as the host knows it from the agent's frames.
 ///
 /// The futures complete on the thread that runs the guest: nothing that blocks, and nothing of the application's, may
-/// depend on them
-/// directly.
+/// depend on them directly.
 final class Program {
     private static final int SIGKILL = 9;
 
@@ -108,11 +107,12 @@ final class Program {
         }
         Duration duration = Duration.ofNanos(System.nanoTime() - startNanos);
         Duration limit = killedAfter;
-        boolean byTimeout =
-                limit != null && termination instanceof Termination.Killed killed && killed.signal() == SIGKILL;
+        Termination how =
+                limit != null && termination instanceof Termination.Killed killed && killed.signal() == SIGKILL
+                        ? new Termination.TimedOut(limit)
+                        : termination;
         closeStreams();
-        ended.complete(
-                new Exit(byTimeout ? new Termination.TimedOut(limit) : termination, duration, usage, unsupported));
+        ended.complete(new Exit(how, duration, usage, unsupported));
     }
 
     private void closeStreams() {

@@ -16,7 +16,7 @@ import java.util.List;
 record SpawnRequest(
         List<byte[]> argv,
         List<byte[]> env,
-        byte[] workingDirectory,
+        String workingDirectory,
         User user,
         boolean stdin,
         boolean mergeStderr,

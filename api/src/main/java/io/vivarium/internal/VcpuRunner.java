@@ -29,10 +29,14 @@ final class VcpuRunner {
 
     /// The end of a machine.
     interface End {
+        /// The vCPU stopped for good.
+        ///
         /// @param stop the last; [VcpuStop.Stopped], [VcpuStop.Shutdown], [VcpuStop.Failed] or a [VcpuStop.Halted] that
         ///     nothing can interrupt
         void stopped(VcpuStop stop);
 
+        /// The vCPU cannot be run.
+        ///
         /// @param thrown by what runs the vCPU
         void threw(Throwable thrown);
     }
@@ -51,8 +55,7 @@ final class VcpuRunner {
     }
 
     /// Has the vCPU run, soon, if it does not; if it does, it runs once more after it has halted. Call it after having
-    /// given
-    /// the vCPU something to do: an interrupt, its first state.
+    /// given the vCPU something to do: an interrupt, its first state.
     void wake() {
         while (true) {
             switch (state.get()) {

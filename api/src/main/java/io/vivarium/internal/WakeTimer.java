@@ -9,8 +9,7 @@ import org.jspecify.annotations.Nullable;
 /// A one-shot timer for a guest that has no interrupt controller and wants to sleep: one 64-bit register at offset 0.
 ///
 /// Writing n > 0 arms it: it interrupts the guest n nanoseconds later, once. Writing 0 disarms it; writing again starts
-/// it
-/// anew. Reading gives 1 while it is armed, else 0.
+/// it anew. Reading gives 1 while it is armed, else 0.
 final class WakeTimer implements MmioDevice {
     /// Size of the register window: one page, as it is mapped.
     static final long WINDOW_SIZE = 0x1000;

@@ -33,6 +33,8 @@ public final class Cli {
 
     private Cli() {}
 
+    /// Does what it is told, and ends the JVM with the exit code that says how it went.
+    ///
     /// @param args `run …` or `doctor`
     public static void main(String[] args) {
         System.exit(run(Arrays.asList(args)));
@@ -57,13 +59,13 @@ public final class Cli {
             complain(e.getMessage() + "\n" + RunOptions.USAGE.stripTrailing());
             return VIVARIUM_FAILED;
         } catch (ProgramNotFoundException e) {
-            complain(e.getMessage());
+            complain(String.valueOf(e.getMessage()));
             return NOT_FOUND;
         } catch (ExecRefusedException e) {
-            complain(e.getMessage());
+            complain(String.valueOf(e.getMessage()));
             return CANNOT_BE_RUN;
         } catch (SandboxException | IllegalArgumentException | UncheckedIOException e) {
-            complain(e.getMessage());
+            complain(String.valueOf(e.getMessage()));
             return VIVARIUM_FAILED;
         } catch (IOException | InterruptedException e) {
             complain(e.toString());
@@ -71,25 +73,25 @@ public final class Cli {
         }
     }
 
-    private static void complain(Object message) {
+    private static void complain(String message) {
         System.err.println("vivarium: " + message);
     }
 
     private static int doctor() {
-        switch (Host.probe()) {
+        return switch (Host.probe()) {
             case Host.Ready ready -> {
                 System.out.println("This host runs sandboxes.");
                 System.out.println("  KVM       API version " + ready.apiVersion() + ", " + describe(ready.kind()));
                 System.out.println("  host      Linux " + ready.kernel() + " on " + ready.architecture());
                 System.out.println("  Java      " + Runtime.version());
-                return 0;
+                yield 0;
             }
             case Host.Unavailable unavailable -> {
                 System.out.println("This host runs no sandboxes: " + unavailable.reason() + ".");
                 System.out.println("  remedy    " + unavailable.remedy());
-                return 1;
+                yield 1;
             }
-        }
+        };
     }
 
     static String describe(Host.Kind kind) {

@@ -26,8 +26,10 @@ public final class Quickstart {
     private record Step(String name, long coldNanos, long warmNanos) {}
 
     /// One time through.
-    private record Round(long launch, long[] execs, long close) {}
+    private record Round(long launch, List<Long> execs, long close) {}
 
+    /// Runs it.
+    ///
     /// @param args the file `hello.c`, compiled when the host has no static busybox
     public static void main(String[] args) throws IOException, InterruptedException {
         try {
@@ -110,8 +112,10 @@ public final class Quickstart {
             int index = i;
             steps.add(new Step(
                     commands.get(i).toString(),
-                    cold.execs[i],
-                    median(warm.stream().mapToLong(round -> round.execs[index]).toArray())));
+                    cold.execs.get(i),
+                    median(warm.stream()
+                            .mapToLong(round -> round.execs.get(index))
+                            .toArray())));
         }
         steps.add(new Step(
                 "close",
@@ -121,7 +125,7 @@ public final class Quickstart {
     }
 
     private static Round round(Image image, List<Command> commands, boolean show) {
-        long[] execs = new long[commands.size()];
+        List<Long> execs = new ArrayList<>();
         long start = System.nanoTime();
         Sandbox sandbox = Sandbox.launch(image);
         long launch = System.nanoTime() - start;
@@ -130,7 +134,7 @@ public final class Quickstart {
             for (int i = 0; i < commands.size(); i++) {
                 long before = System.nanoTime();
                 ExecResult result = sandbox.exec(commands.get(i)).orThrow();
-                execs[i] = System.nanoTime() - before;
+                execs.add(System.nanoTime() - before);
                 if (show) {
                     System.out.println("$ " + commands.get(i));
                     result.stdout().text().lines().forEach(line -> System.out.println("  " + line));

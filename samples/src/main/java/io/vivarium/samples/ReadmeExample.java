@@ -13,6 +13,8 @@ import java.time.Duration;
 public final class ReadmeExample {
     private ReadmeExample() {}
 
+    /// Runs it.
+    ///
     /// @param args a directory with a root file system
     public static void main(String[] args) {
         try (Sandbox sandbox = Sandbox.launch(Image.directory(Path.of(args[0])))) {

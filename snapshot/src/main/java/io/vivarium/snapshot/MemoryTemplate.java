@@ -10,8 +10,7 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /// Memory that many machines start from: written once, then sealed, and mapped copy-on-write by each of them, so that a
-/// machine costs
-/// only the pages that it writes to.
+/// machine costs only the pages that it writes to.
 ///
 /// It is a memory file (memfd_create(2)), of which only pages with content take memory. Thread-safe.
 public final class MemoryTemplate implements AutoCloseable {
