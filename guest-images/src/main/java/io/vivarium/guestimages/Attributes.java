@@ -5,7 +5,8 @@ import java.time.Instant;
 
 /// What every file has besides its content.
 ///
-/// @param permissions the low twelve bits of `st_mode`: set-user-ID, set-group-ID, sticky, and `rwxrwxrwx` (`0` … `07777`)
+/// @param permissions the low twelve bits of `st_mode`: set-user-ID, set-group-ID, sticky, and `rwxrwxrwx` (`0` …
+// `07777`)
 /// @param uid owner, `0` … `2³²−1`
 /// @param gid group, `0` … `2³²−1`
 /// @param mtime time of last modification, to the nanosecond

@@ -48,7 +48,8 @@ public final class FileName {
                     .toString();
         } catch (CharacterCodingException e) {
             throw new InvalidTreeException(
-                    new String(bytes, StandardCharsets.ISO_8859_1), "the name is not UTF-8; only UTF-8 names are supported");
+                    new String(bytes, StandardCharsets.ISO_8859_1),
+                    "the name is not UTF-8; only UTF-8 names are supported");
         }
     }
 

@@ -20,13 +20,16 @@ import org.jspecify.annotations.Nullable;
 
 /// A root file system as an immutable tree: what an image is made from, and what an image says.
 ///
-/// It comes from a host directory ([#fromDirectory(Path)]), from a tar archive (`io.vivarium.guestimages.tar.TarReader`), from
-/// an image (`io.vivarium.guestimages.erofs.ErofsImage`), or from a program ([#builder()]). File contents stay where they are
+/// It comes from a host directory ([#fromDirectory(Path)]), from a tar archive
+// (`io.vivarium.guestimages.tar.TarReader`), from
+/// an image (`io.vivarium.guestimages.erofs.ErofsImage`), or from a program ([#builder()]). File contents stay where
+// they are
 /// until they are read; [#close()] lets go of what holds them. Extended attributes are not part of a tree.
 ///
 /// A tree may be used by several threads; closing it while another thread reads contents makes that read fail.
 public final class RootFs implements Closeable {
-    /// Deepest nesting of directories that a tree can have; a path of [FileName#MAX_PATH_BYTES] bytes could name twice that.
+    /// Deepest nesting of directories that a tree can have; a path of [FileName#MAX_PATH_BYTES] bytes could name twice
+    // that.
     public static final int MAX_DEPTH = 1024;
 
     private final Directory root;
@@ -48,13 +51,15 @@ public final class RootFs implements Closeable {
         this(root, () -> {});
     }
 
-    private static void checkShape(Directory directory, String path, int depth, IdentityHashMap<Directory, String> seen) {
+    private static void checkShape(
+            Directory directory, String path, int depth, IdentityHashMap<Directory, String> seen) {
         if (depth > MAX_DEPTH) {
             throw new InvalidTreeException(path, "directories are nested deeper than " + MAX_DEPTH);
         }
         String elsewhere = seen.put(directory, path);
         if (elsewhere != null) {
-            throw new InvalidTreeException(path, "the same directory is also " + elsewhere + "; directories have one place");
+            throw new InvalidTreeException(
+                    path, "the same directory is also " + elsewhere + "; directories have one place");
         }
         directory.entries().forEach((String name, TreeNode node) -> {
             if (node instanceof Directory child) {
@@ -63,7 +68,8 @@ public final class RootFs implements Closeable {
         });
     }
 
-    /// What a host directory holds: the directory itself is `/`, links are not followed, files that are one file on the host
+    /// What a host directory holds: the directory itself is `/`, links are not followed, files that are one file on the
+    // host
     /// (hard links) are one file in the tree. Owners, modes and times are the host's; see [#mapAttributes].
     ///
     /// @throws ImageException the directory holds what a tree cannot (a name that is not UTF-8, too deep a nesting)
@@ -88,7 +94,8 @@ public final class RootFs implements Closeable {
     public Optional<TreeNode> find(String path) {
         TreeNode node = root;
         for (String name : split(path)) {
-            TreeNode child = node instanceof Directory directory ? directory.entries().get(name) : null;
+            TreeNode child =
+                    node instanceof Directory directory ? directory.entries().get(name) : null;
             if (child == null) {
                 return Optional.empty();
             }
@@ -97,7 +104,8 @@ public final class RootFs implements Closeable {
         return Optional.of(node);
     }
 
-    /// The same tree with the attributes of every file changed, for example `attributes -> attributes.withOwner(0, 0)`. The
+    /// The same tree with the attributes of every file changed, for example `attributes -> attributes.withOwner(0, 0)`.
+    // The
     /// contents are shared with this tree, which must stay open as long.
     public RootFs mapAttributes(UnaryOperator<Attributes> change) {
         return new RootFs(map(root, change, new IdentityHashMap<>()), storage);
@@ -145,8 +153,10 @@ public final class RootFs implements Closeable {
         return names;
     }
 
-    /// Fills a tree path by path. A path is taken from the root with or without a leading `/`. Directories on the way that were
-    /// not added themselves are made with mode 0755, owner root and the time of the epoch. Adding a path again replaces what was
+    /// Fills a tree path by path. A path is taken from the root with or without a leading `/`. Directories on the way
+    // that were
+    /// not added themselves are made with mode 0755, owner root and the time of the epoch. Adding a path again
+    // replaces what was
     /// there, as unpacking an archive does; a directory added again keeps its entries and takes the new attributes.
     ///
     /// Not for use by several threads at once.
@@ -173,10 +183,12 @@ public final class RootFs implements Closeable {
 
             Directory freeze() {
                 Map<String, TreeNode> nodes = HashMap.newHashMap(entries.size());
-                entries.forEach((String name, Slot slot) -> nodes.put(name, switch (slot) {
-                    case MutableDirectory directory -> directory.freeze();
-                    case Finished finished -> finished.node();
-                }));
+                entries.forEach((String name, Slot slot) -> nodes.put(
+                        name,
+                        switch (slot) {
+                            case MutableDirectory directory -> directory.freeze();
+                            case Finished finished -> finished.node();
+                        }));
                 return Directory.of(attributes, nodes);
             }
         }
@@ -184,7 +196,8 @@ public final class RootFs implements Closeable {
         /// Adds a node. A [Directory] brings its entries along.
         ///
         /// @param text the path
-        /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a directory, a
+        /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a
+        // directory, a
         ///     directory where another file is or the reverse, deeper than [#MAX_DEPTH]
         public Builder add(String text, TreeNode node) {
             if (node instanceof Directory directory) {
@@ -287,7 +300,8 @@ public final class RootFs implements Closeable {
                 case MutableDirectory directory -> directory;
                 case Finished(SymbolicLink link) ->
                     throw new InvalidTreeException(
-                            text, "'" + name + "' on the way is a symbolic link (to " + link.target() + "), not a directory");
+                            text,
+                            "'" + name + "' on the way is a symbolic link (to " + link.target() + "), not a directory");
                 case Finished _ -> throw new InvalidTreeException(text, "'" + name + "' on the way is not a directory");
             };
         }

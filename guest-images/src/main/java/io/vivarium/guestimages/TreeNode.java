@@ -9,13 +9,15 @@ import java.util.function.Function;
 
 /// A file of a [RootFs]. Nodes are immutable.
 ///
-/// The *same instance* found under two names, in one directory or in two, is a hard link: one file, several names. This holds
+/// The *same instance* found under two names, in one directory or in two, is a hard link: one file, several names. This
+// holds
 /// for everything but a [Directory], which has one place in the tree.
 public sealed interface TreeNode {
     /// Mode, owner and time.
     Attributes attributes();
 
-    /// A directory. Its entries are in the order of their UTF-8 bytes, whatever order they were given in; `.` and `..` are not
+    /// A directory. Its entries are in the order of their UTF-8 bytes, whatever order they were given in; `.` and `..`
+    // are not
     /// among them.
     record Directory(Attributes attributes, SequencedMap<String, TreeNode> entries) implements TreeNode {
         /// @throws InvalidTreeException a name cannot be that of a file
@@ -49,7 +51,8 @@ public sealed interface TreeNode {
                 throw new InvalidTreeException(target, "the target of a symbolic link is empty");
             }
             if (target.indexOf('\0') >= 0) {
-                throw new InvalidTreeException(target.replace("\0", "\\0"), "the target of a symbolic link has a NUL in it");
+                throw new InvalidTreeException(
+                        target.replace("\0", "\\0"), "the target of a symbolic link has a NUL in it");
             }
             int length = FileName.encode(target).length;
             if (length > FileName.MAX_PATH_BYTES) {

@@ -39,14 +39,15 @@ public final class Listing {
             return;
         }
         Attributes a = node.attributes();
-        String kind = switch (node) {
-            case Directory _ -> "directory";
-            case RegularFile file -> "file " + file.content().size() + " " + sha256(file.content());
-            case SymbolicLink link -> "link -> " + link.target();
-            case Device device -> device.kind() + " " + device.major() + ":" + device.minor();
-            case Fifo _ -> "fifo";
-            case Socket _ -> "socket";
-        };
+        String kind =
+                switch (node) {
+                    case Directory _ -> "directory";
+                    case RegularFile file -> "file " + file.content().size() + " " + sha256(file.content());
+                    case SymbolicLink link -> "link -> " + link.target();
+                    case Device device -> device.kind() + " " + device.major() + ":" + device.minor();
+                    case Fifo _ -> "fifo";
+                    case Socket _ -> "socket";
+                };
         lines.add("%s %04o %d:%d %s %s".formatted(path, a.permissions(), a.uid(), a.gid(), a.mtime(), kind));
         if (node instanceof Directory directory) {
             for (Map.Entry<String, TreeNode> entry : directory.entries().entrySet()) {

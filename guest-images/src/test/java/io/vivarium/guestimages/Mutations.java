@@ -7,7 +7,8 @@ import java.util.Random;
 /// Damaged variants of good bytes, the same ones every time.
 public final class Mutations {
     /// Numbers that parsers get wrong.
-    private static final int[] INTERESTING = {0, 1, -1, 0x7F, 0x80, 0x7FFF, 0x8000, 0x7FFF_FFFF, 0x8000_0000, 4095, 4097};
+    private static final int[] INTERESTING = {0, 1, -1, 0x7F, 0x80, 0x7FFF, 0x8000, 0x7FFF_FFFF, 0x8000_0000, 4095, 4097
+    };
 
     private Mutations() {}
 
@@ -16,7 +17,8 @@ public final class Mutations {
         void accept(byte[] damaged) throws Exception;
     }
 
-    /// Calls `target` with `count` variants of `good`, of which only the first `interestingBytes` are changed; some are cut.
+    /// Calls `target` with `count` variants of `good`, of which only the first `interestingBytes` are changed; some are
+    // cut.
     public static void of(byte[] good, int interestingBytes, int count, Target target) throws Exception {
         Random random = new Random(good.length);
         for (int i = 0; i < count; i++) {

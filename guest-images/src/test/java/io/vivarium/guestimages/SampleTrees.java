@@ -13,7 +13,8 @@ import java.util.Random;
 public final class SampleTrees {
     private SampleTrees() {}
 
-    /// Every kind of node, sizes around the block size, a directory of many blocks, names that sort differently as characters and as
+    /// Every kind of node, sizes around the block size, a directory of many blocks, names that sort differently as
+    // characters and as
     /// bytes, owners and times at their limits.
     public static RootFs everything() {
         Instant mtime = Instant.parse("2024-02-29T12:34:56.123456789Z");
@@ -23,9 +24,7 @@ public final class SampleTrees {
             builder.file("/sizes/" + size, Content.of(bytes(size)), file);
         }
         for (int length : new int[] {1, 31, 32, 100, 1000, 4000, 4032, 4033, 4095}) {
-            builder.add(
-                    "/links/" + length,
-                    new SymbolicLink(new Attributes(0777, 5, 6, mtime), "t".repeat(length)));
+            builder.add("/links/" + length, new SymbolicLink(new Attributes(0777, 5, 6, mtime), "t".repeat(length)));
         }
         for (int i = 0; i < 1500; i++) {
             builder.file("/many/a-file-with-a-rather-long-name-number-" + i, Content.of("file " + i), file);

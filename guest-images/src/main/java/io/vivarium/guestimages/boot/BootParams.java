@@ -6,7 +6,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
 
-/// `struct boot_params`, the "zero page" through which a boot loader talks to a kernel that is entered at its 64-bit entry
+/// `struct boot_params`, the "zero page" through which a boot loader talks to a kernel that is entered at its 64-bit
+// entry
 /// point (Linux, Documentation/arch/x86/boot.rst and zero-page.rst; arch/x86/include/uapi/asm/bootparam.h).
 ///
 /// It occupies the page at [#ADDRESS], the command line the page at [#COMMAND_LINE_ADDRESS], and the seed of the

@@ -101,7 +101,9 @@ public record KernelImage(long entry, List<Segment> segments) {
         for (int i = 1; i < segments.size(); i++) {
             if (segments.get(i - 1).end() > segments.get(i).address()) {
                 throw new ImageException(
-                        "kernel", "segments overlap at 0x" + Long.toHexString(segments.get(i).address()));
+                        "kernel",
+                        "segments overlap at 0x"
+                                + Long.toHexString(segments.get(i).address()));
             }
         }
         return segments;
@@ -116,8 +118,10 @@ public record KernelImage(long entry, List<Segment> segments) {
             throw new ImageException("kernel", "truncated in the segment at 0x" + Long.toHexString(address));
         }
         if (memorySize < fileSize || address < LOWEST_ADDRESS || address > Long.MAX_VALUE - memorySize) {
-            throw new ImageException("kernel", "a segment of " + Long.toUnsignedString(memorySize) + " bytes at 0x"
-                    + Long.toHexString(address) + " does not fit");
+            throw new ImageException(
+                    "kernel",
+                    "a segment of " + Long.toUnsignedString(memorySize) + " bytes at 0x" + Long.toHexString(address)
+                            + " does not fit");
         }
         return new Segment(address, elf.asSlice(offset, fileSize), memorySize);
     }
@@ -131,7 +135,12 @@ public record KernelImage(long entry, List<Segment> segments) {
             throw new ImageException("kernel", "needs " + end() + " bytes of memory, there are " + memory.byteSize());
         }
         for (Segment segment : segments) {
-            MemorySegment.copy(segment.bytes(), 0, memory, segment.address(), segment.bytes().byteSize());
+            MemorySegment.copy(
+                    segment.bytes(),
+                    0,
+                    memory,
+                    segment.address(),
+                    segment.bytes().byteSize());
         }
     }
 }

@@ -24,13 +24,16 @@ import java.util.UUID;
 /// The format is the uncompressed core of EROFS (Linux `fs/erofs/erofs_fs.h`, `Documentation/filesystems/erofs.rst`):
 ///
 /// - blocks of 4,096 bytes; extended (64-byte) inodes; times to the nanosecond; a superblock with checksum;
-/// - the data of every regular file begins at a block and is contiguous (`FLAT_PLAIN`), so that a page of the file is a page of
+/// - the data of every regular file begins at a block and is contiguous (`FLAT_PLAIN`), so that a page of the file is a
+// page of
 ///   the image;
-/// - short symbolic links and the last, partial blocks of directories lie behind their inode (`FLAT_INLINE`); an inode with what
+/// - short symbolic links and the last, partial blocks of directories lie behind their inode (`FLAT_INLINE`); an inode
+// with what
 ///   lies behind it never crosses the end of a block;
 /// - no compression, no chunks, no extended attributes, no second device.
 ///
-/// The bytes depend on the tree alone: two trees that are equal give two images that are equal, whatever order a host enumerates its
+/// The bytes depend on the tree alone: two trees that are equal give two images that are equal, whatever order a host
+// enumerates its
 /// directories in. The UUID is made from the content (RFC 9562 version 8). Memory use grows with the number of files,
 /// not with their size.
 ///
@@ -45,7 +48,8 @@ public final class ErofsWriter {
 
     private ErofsWriter() {}
 
-    /// Writes an image file. The file appears under its name when it is complete, replacing what was there; if writing fails, nothing
+    /// Writes an image file. The file appears under its name when it is complete, replacing what was there; if writing
+    // fails, nothing
     /// is left behind.
     ///
     /// @return the superblock of the image written
@@ -69,7 +73,8 @@ public final class ErofsWriter {
         }
     }
 
-    /// Writes an image to an empty channel, from position 0 on. If this fails, what was written is not an image: the superblock is
+    /// Writes an image to an empty channel, from position 0 on. If this fails, what was written is not an image: the
+    // superblock is
     /// written last.
     ///
     /// @return the superblock of the image written
@@ -122,8 +127,7 @@ public final class ErofsWriter {
     private static ByteBuffer metadataBytes(InodePlan inode) {
         return switch (inode.node()) {
             case Directory _ -> inode.encodeDirectory();
-            case SymbolicLink link ->
-                ByteBuffer.wrap(FileName.encode(link.target()));
+            case SymbolicLink link -> ByteBuffer.wrap(FileName.encode(link.target()));
             case RegularFile _, TreeNode.Device _, TreeNode.Fifo _, TreeNode.Socket _ -> ByteBuffer.allocate(0);
         };
     }
@@ -147,8 +151,7 @@ public final class ErofsWriter {
 
     private static ImageException changed(InodePlan inode, String found) {
         return new ImageException(
-                inode.path(),
-                "changed while the image was written: it had " + inode.size() + " bytes, then " + found);
+                inode.path(), "changed while the image was written: it had " + inode.size() + " bytes, then " + found);
     }
 
     /// A version 8 UUID (RFC 9562 §5.8) of the first bits of a digest.

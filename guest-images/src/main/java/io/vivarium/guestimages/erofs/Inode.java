@@ -152,8 +152,7 @@ record Inode(
                 throw new BadInodeException(
                         "is stored in chunks, which guests cannot map; make the image without chunks (inode %d)"
                                 .formatted(nid));
-            default ->
-                throw new BadInodeException("inode %d has the unknown data layout %d".formatted(nid, layout));
+            default -> throw new BadInodeException("inode %d has the unknown data layout %d".formatted(nid, layout));
         }
     }
 

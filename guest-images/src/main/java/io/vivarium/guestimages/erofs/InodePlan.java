@@ -112,18 +112,19 @@ final class InodePlan {
     }
 
     private int mode() {
-        int type = switch (node) {
-            case Directory _ -> ErofsFormat.S_IFDIR;
-            case RegularFile _ -> ErofsFormat.S_IFREG;
-            case SymbolicLink _ -> ErofsFormat.S_IFLNK;
-            case Device device ->
-                switch (device.kind()) {
-                    case CHARACTER -> ErofsFormat.S_IFCHR;
-                    case BLOCK -> ErofsFormat.S_IFBLK;
+        int type =
+                switch (node) {
+                    case Directory _ -> ErofsFormat.S_IFDIR;
+                    case RegularFile _ -> ErofsFormat.S_IFREG;
+                    case SymbolicLink _ -> ErofsFormat.S_IFLNK;
+                    case Device device ->
+                        switch (device.kind()) {
+                            case CHARACTER -> ErofsFormat.S_IFCHR;
+                            case BLOCK -> ErofsFormat.S_IFBLK;
+                        };
+                    case Fifo _ -> ErofsFormat.S_IFIFO;
+                    case Socket _ -> ErofsFormat.S_IFSOCK;
                 };
-            case Fifo _ -> ErofsFormat.S_IFIFO;
-            case Socket _ -> ErofsFormat.S_IFSOCK;
-        };
         return type | node.attributes().permissions();
     }
 
@@ -153,7 +154,8 @@ final class InodePlan {
                 .clear();
     }
 
-    /// The directory's content: in every block first the `struct erofs_dirent`s and then the names, both in the order of the
+    /// The directory's content: in every block first the `struct erofs_dirent`s and then the names, both in the order
+    // of the
     /// names' bytes over the whole directory, `.` and `..` among them.
     ByteBuffer encodeDirectory() {
         TreeMap<String, InodePlan> all = new TreeMap<>(entries);

@@ -11,7 +11,8 @@ import java.util.List;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 
-/// The superblock of an EROFS image: `struct erofs_super_block` of Linux `fs/erofs/erofs_fs.h`, the fields that an image without
+/// The superblock of an EROFS image: `struct erofs_super_block` of Linux `fs/erofs/erofs_fs.h`, the fields that an
+// image without
 /// compression and extra devices uses.
 ///
 /// @param featureCompat features that a reader may ignore
@@ -60,7 +61,8 @@ public record Superblock(
         return blocks << ErofsFormat.BLOCK_BITS;
     }
 
-    /// The first block of the image: 1,024 bytes left free for boot loaders, the superblock, and zeros, with the checksum that
+    /// The first block of the image: 1,024 bytes left free for boot loaders, the superblock, and zeros, with the
+    // checksum that
     /// Linux checks (CRC-32C over the block from the superblock on).
     ByteBuffer toFirstBlock() {
         ByteBuffer block = ByteBuffer.allocate(ErofsFormat.BLOCK_SIZE);
@@ -104,7 +106,8 @@ public record Superblock(
         if (blockBits != ErofsFormat.BLOCK_BITS) {
             throw new ImageException(
                     source,
-                    "EROFS blocks of 2^%d bytes are not supported, only of 4096 (mkfs.erofs -b 4096)".formatted(blockBits));
+                    "EROFS blocks of 2^%d bytes are not supported, only of 4096 (mkfs.erofs -b 4096)"
+                            .formatted(blockBits));
         }
         Superblock superblock = new Superblock(
                 raw.get(U32, FEATURE_COMPAT),
@@ -168,7 +171,8 @@ public record Superblock(
         List<String> names = new ArrayList<>();
         for (int bit = 0; bit < Integer.SIZE; bit++) {
             if ((features & (1 << bit)) != 0) {
-                // Some bits have two names in erofs_fs.h: what they mean depends on the kind of data they are used with.
+                // Some bits have two names in erofs_fs.h: what they mean depends on the kind of data they are used
+                // with.
                 names.add(
                         switch (bit) {
                             case 1 -> "COMPR_CFGS";
@@ -186,7 +190,8 @@ public record Superblock(
         return String.join(", ", names);
     }
 
-    /// CRC-32C from the superblock to the end of the block, as Linux's `crc32c(~0, …)` gives it: without the final inversion
+    /// CRC-32C from the superblock to the end of the block, as Linux's `crc32c(~0, …)` gives it: without the final
+    // inversion
     /// that [CRC32C] makes. The checksum field must be zero.
     private static int checksum(ByteBuffer block) {
         CRC32C crc = new CRC32C();

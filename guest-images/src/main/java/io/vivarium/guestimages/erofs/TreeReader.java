@@ -23,8 +23,10 @@ import org.jspecify.annotations.Nullable;
 
 /// Reads and checks all of an image's metadata, once.
 ///
-/// Directories are visited breadth first from a list, so that hostile nesting costs no stack, and each inode number once, so that loops
-/// end. All directories together can have no more entries than fit into the image, so that directories that share their blocks cost no more
+/// Directories are visited breadth first from a list, so that hostile nesting costs no stack, and each inode number
+// once, so that loops
+/// end. All directories together can have no more entries than fit into the image, so that directories that share their
+// blocks cost no more
 /// than honest ones.
 final class TreeReader {
     /// A directory found, with the names on the way to it.
@@ -147,7 +149,8 @@ final class TreeReader {
         if (ErofsFormat.fileType(inode.mode()) != entry.fileType()) {
             throw bad(
                     path,
-                    "the directory says file type %d, the inode has mode 0%o".formatted(entry.fileType(), inode.mode()));
+                    "the directory says file type %d, the inode has mode 0%o"
+                            .formatted(entry.fileType(), inode.mode()));
         }
         if (inode.isDirectory()) {
             addDirectory(new Place(directory, entry.name(), inode));

@@ -15,7 +15,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// The records of a pax extended header (POSIX.1-2001 pax(1)): `"<length> <key>=<value>\n"`, the length counting all of it.
+/// The records of a pax extended header (POSIX.1-2001 pax(1)): `"<length> <key>=<value>\n"`, the length counting all of
+// it.
 final class PaxRecords {
     private static final int MAX_NUMBER_LENGTH = 32;
 
@@ -77,7 +78,9 @@ final class PaxRecords {
 
     Optional<Long> number(String key) throws BadHeaderException {
         Optional<byte[]> value = value(key);
-        return value.isEmpty() ? Optional.empty() : Optional.of(decimal(latin1(value.get()), "pax record '" + key + "'"));
+        return value.isEmpty()
+                ? Optional.empty()
+                : Optional.of(decimal(latin1(value.get()), "pax record '" + key + "'"));
     }
 
     /// A time in seconds with a fraction, to the nanosecond, rounded down.

@@ -24,10 +24,12 @@ import java.util.Optional;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
-/// Reads a tar archive into a [RootFs]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or compressed with gzip, which is
+/// Reads a tar archive into a [RootFs]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or compressed with
+// gzip, which is
 /// recognised by its first bytes.
 ///
-/// The archive is read once, front to back; file contents wait in an unnamed temporary file (in `java.io.tmpdir`) until the tree
+/// The archive is read once, front to back; file contents wait in an unnamed temporary file (in `java.io.tmpdir`) until
+// the tree
 /// is closed. An archive is hostile input:
 ///
 /// | in the archive | what becomes of it |
@@ -72,7 +74,8 @@ public final class TarReader {
 
     /// Reads an archive file, with [TarLimits#DEFAULT].
     ///
-    /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the message names the entry
+    /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the message names the
+    // entry
     /// @throws IOException the file cannot be read
     public static RootFs read(Path archive) throws IOException {
         try (InputStream in = Files.newInputStream(archive)) {
@@ -201,7 +204,8 @@ public final class TarReader {
         Attributes attributes = attributes(header, pax);
         long size = pax.number("size").orElse(header.size());
         switch (header.type()) {
-            // '7' is a contiguous file, which no file system of today treats differently. Before POSIX, a name that ends in '/' made
+            // '7' is a contiguous file, which no file system of today treats differently. Before POSIX, a name that
+            // ends in '/' made
             // a directory.
             case '0', '\0', '7' -> {
                 if (path.endsWith("/") && header.type() == '\0') {
@@ -221,10 +225,12 @@ public final class TarReader {
             case 'S' ->
                 throw new BadHeaderException("is a sparse file, which is not supported; archive it without --sparse");
             case 'M' ->
-                throw new BadHeaderException("continues from another volume; archives of several volumes are not supported");
+                throw new BadHeaderException(
+                        "continues from another volume; archives of several volumes are not supported");
             case 'V' -> {} // GNU tar's label of the whole archive
             default ->
-                throw new BadHeaderException("is of type '%s', which is not supported".formatted(printable(header.type())));
+                throw new BadHeaderException(
+                        "is of type '%s', which is not supported".formatted(printable(header.type())));
         }
     }
 

@@ -71,7 +71,8 @@ class BootParamsTest {
         BootParams.writeSeed(MemorySegment.ofArray(memory), seed);
 
         Path dump = Files.write(temporary.resolve("memory"), memory);
-        assertThat(Tool.required("env", "coreutils").run(program, dump)).isEqualTo("""
+        assertThat(Tool.required("env", "coreutils").run(program, dump))
+                .isEqualTo("""
                 size 4096
                 boot_flag aa55 header HdrS version 20f loader ff loadflags 1 sentinel 0
                 command line of 50: 'console=hvc0 virtio_mmio.device=4K@0xd0000000:5'
@@ -82,7 +83,7 @@ class BootParamsTest {
                 e820 1000000000 1234000 7
                 setup_data 9 %s
                 """.replace("of 50", "of " + line.toString().length())
-                .formatted(HexFormat.of().formatHex(seed)));
+                        .formatted(HexFormat.of().formatHex(seed)));
     }
 
     @Test

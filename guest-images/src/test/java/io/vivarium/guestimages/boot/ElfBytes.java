@@ -11,11 +11,12 @@ final class ElfBytes {
 
     private ElfBytes() {}
 
-    /// Two segments: 16 bytes at 1 MiB that take 4096, and 8 bytes at 2 MiB; entered at 1 MiB + 4. The program headers follow the
+    /// Two segments: 16 bytes at 1 MiB that take 4096, and 8 bytes at 2 MiB; entered at 1 MiB + 4. The program headers
+    // follow the
     /// header, the data follows them.
     static ByteBuffer kernel() {
-        ByteBuffer elf = ByteBuffer.allocate(HEADER_SIZE + 2 * PROGRAM_HEADER_SIZE + 24)
-                .order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer elf =
+                ByteBuffer.allocate(HEADER_SIZE + 2 * PROGRAM_HEADER_SIZE + 24).order(ByteOrder.LITTLE_ENDIAN);
         elf.put(new byte[] {0x7F, 'E', 'L', 'F', 2, 1, 1, 0})
                 .putLong(0)
                 .putShort((short) 2) // ET_EXEC

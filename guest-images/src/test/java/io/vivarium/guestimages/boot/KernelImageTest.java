@@ -46,7 +46,8 @@ class KernelImageTest {
         for (int i = 0; i < 16; i++) {
             first[i] = (byte) (i + 1);
         }
-        assertThat(memory.asSlice(0x100000, 4096).toArray(ValueLayout.JAVA_BYTE)).isEqualTo(first);
+        assertThat(memory.asSlice(0x100000, 4096).toArray(ValueLayout.JAVA_BYTE))
+                .isEqualTo(first);
         assertThat(memory.asSlice(0x200000, 8).toArray(ValueLayout.JAVA_BYTE))
                 .containsExactly(17, 18, 19, 20, 21, 22, 23, 24);
         assertThat(memory.asSlice(0, 0x100000).mismatch(MemorySegment.ofArray(new byte[0x100000])))
@@ -72,7 +73,16 @@ class KernelImageTest {
                 void _start(void) { for (;;) zeros[data[1]]++; }
                 """);
         Path elf = temporary.resolve("kernel.elf");
-        gcc.run("-O1", "-ffreestanding", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext-segment=0x400000", "-o", elf, source);
+        gcc.run(
+                "-O1",
+                "-ffreestanding",
+                "-nostdlib",
+                "-static",
+                "-no-pie",
+                "-Wl,-Ttext-segment=0x400000",
+                "-o",
+                elf,
+                source);
 
         assertMatchesReadelf(readelf, elf, KernelImage.parse(MemorySegment.ofArray(Files.readAllBytes(elf))));
     }
@@ -90,26 +100,30 @@ class KernelImageTest {
 
     private static void assertMatchesReadelf(Tool readelf, Path elf, KernelImage kernel) throws Exception {
         String output = readelf.run("-hlW", elf);
-        Matcher entry = Pattern.compile("Entry point address: +0x(\\p{XDigit}+)").matcher(output);
+        Matcher entry =
+                Pattern.compile("Entry point address: +0x(\\p{XDigit}+)").matcher(output);
         assertThat(entry.find()).isTrue();
         assertThat(kernel.entry()).isEqualTo(Long.parseLong(entry.group(1), 16));
-        Matcher loads = Pattern.compile("LOAD +0x(\\w+) 0x\\w+ 0x(\\w+) 0x(\\w+) 0x(\\w+)").matcher(output);
+        Matcher loads = Pattern.compile("LOAD +0x(\\w+) 0x\\w+ 0x(\\w+) 0x(\\w+) 0x(\\w+)")
+                .matcher(output);
         byte[] file = Files.readAllBytes(elf);
         List<String> expected = new ArrayList<>();
         while (loads.find()) {
             int offset = Integer.parseInt(loads.group(1), 16);
             int size = Integer.parseInt(loads.group(3), 16);
-            expected.add("%x %x %d".formatted(
-                    Long.parseLong(loads.group(2), 16),
-                    Long.parseLong(loads.group(4), 16),
-                    Arrays.hashCode(Arrays.copyOfRange(file, offset, offset + size))));
+            expected.add("%x %x %d"
+                    .formatted(
+                            Long.parseLong(loads.group(2), 16),
+                            Long.parseLong(loads.group(4), 16),
+                            Arrays.hashCode(Arrays.copyOfRange(file, offset, offset + size))));
         }
         List<String> actual = new ArrayList<>();
         for (Segment segment : kernel.segments()) {
-            actual.add("%x %x %d".formatted(
-                    segment.address(),
-                    segment.memorySize(),
-                    Arrays.hashCode(segment.bytes().toArray(ValueLayout.JAVA_BYTE))));
+            actual.add("%x %x %d"
+                    .formatted(
+                            segment.address(),
+                            segment.memorySize(),
+                            Arrays.hashCode(segment.bytes().toArray(ValueLayout.JAVA_BYTE))));
         }
         assertThat(actual).isNotEmpty().isEqualTo(expected);
     }
@@ -140,19 +154,33 @@ class KernelImageTest {
                 bad("too many program headers", b -> b.putShort(56, (short) -1), "65535 program headers of 56 bytes"),
                 bad("odd program headers", b -> b.putShort(54, (short) 32), "2 program headers of 32 bytes"),
                 bad("cut in the program headers", b -> b.limit(175), "truncated before its program headers"),
-                bad("program headers outside", b -> b.putLong(32, Long.MAX_VALUE), "truncated before its program headers"),
+                bad(
+                        "program headers outside",
+                        b -> b.putLong(32, Long.MAX_VALUE),
+                        "truncated before its program headers"),
                 bad("program headers before the file", b -> b.putLong(32, -1), "truncated before its program headers"),
                 bad("cut in a segment", b -> b.limit(199), "truncated in the segment at 0x200000"),
-                bad("segment outside", b -> b.putLong(first + 8, Long.MAX_VALUE), "truncated in the segment at 0x100000"),
+                bad(
+                        "segment outside",
+                        b -> b.putLong(first + 8, Long.MAX_VALUE),
+                        "truncated in the segment at 0x100000"),
                 bad("segment before the file", b -> b.putLong(first + 8, -8), "truncated in the segment at 0x100000"),
                 bad("segment of negative size", b -> b.putLong(first + 32, -1), "truncated in the segment at 0x100000"),
-                bad("less memory than file", b -> b.putLong(first + 40, 15),
+                bad(
+                        "less memory than file",
+                        b -> b.putLong(first + 40, 15),
                         "a segment of 15 bytes at 0x100000 does not fit"),
-                bad("enormous memory", b -> b.putLong(first + 40, -1),
+                bad(
+                        "enormous memory",
+                        b -> b.putLong(first + 40, -1),
                         "a segment of 18446744073709551615 bytes at 0x100000 does not fit"),
-                bad("beyond all addresses", b -> b.putLong(first + 24, Long.MAX_VALUE),
+                bad(
+                        "beyond all addresses",
+                        b -> b.putLong(first + 24, Long.MAX_VALUE),
                         "a segment of 4096 bytes at 0x7fffffffffffffff does not fit"),
-                bad("over the boot parameters", b -> b.putLong(first + 24, 0xFFFFF),
+                bad(
+                        "over the boot parameters",
+                        b -> b.putLong(first + 24, 0xFFFFF),
                         "a segment of 4096 bytes at 0xfffff does not fit"),
                 bad("overlap", b -> b.putLong(second + 24, 0x100FFF), "segments overlap at 0x100fff"),
                 bad("nothing to load", b -> b.putInt(first, 4).putInt(second, 4), "no loadable segment"),

@@ -83,12 +83,14 @@ class ErofsImageFuzzTest {
         AtomicInteger accepted = new AtomicInteger();
 
         // The superblock and the inodes, of which there are less than 1,500 bytes.
-        Mutations.of(good, 4096 + 1500, 20_000, (byte[] damaged) -> {
+        Mutations.of(good, 4096 + 1500, 5_000, (byte[] damaged) -> {
             if (accepts(damaged)) {
                 accepted.incrementAndGet();
             }
         });
 
-        assertThat(accepted.get()).as("images of which only harmless bytes were changed").isBetween(1000, 19_000);
+        assertThat(accepted.get())
+                .as("images of which only harmless bytes were changed")
+                .isBetween(200, 4800);
     }
 }

@@ -103,19 +103,14 @@ class ErofsImageTest {
     void refusesWhatIsNoImage(String description, byte[] bytes, String reason) throws Exception {
         Path file = Files.write(temporary.resolve("bad.erofs"), bytes);
 
-        assertThatThrownBy(() -> open(file))
-                .isInstanceOf(ImageException.class)
-                .hasMessage(file + ": " + reason);
+        assertThatThrownBy(() -> open(file)).isInstanceOf(ImageException.class).hasMessage(file + ": " + reason);
     }
 
     static Stream<Arguments> refusesWhatIsNoImage() throws Exception {
         byte[] good = image();
         return Stream.of(
                 arguments("empty", new byte[0], "not an EROFS image: 0 bytes are too few to hold a superblock"),
-                arguments(
-                        "short",
-                        new byte[1151],
-                        "not an EROFS image: 1151 bytes are too few to hold a superblock"),
+                arguments("short", new byte[1151], "not an EROFS image: 1151 bytes are too few to hold a superblock"),
                 arguments(
                         "zeros",
                         new byte[8192],
@@ -138,9 +133,7 @@ class ErofsImageTest {
     private static int[] checksums(byte[] good) {
         byte[] changed = good.clone();
         changed[1024 + 48] ^= 1;
-        return new int[] {
-            ByteBuffer.wrap(good).order(ByteOrder.LITTLE_ENDIAN).getInt(1028), linuxChecksum(changed)
-        };
+        return new int[] {ByteBuffer.wrap(good).order(ByteOrder.LITTLE_ENDIAN).getInt(1028), linuxChecksum(changed)};
     }
 
     @ParameterizedTest(name = "{0}")
@@ -148,8 +141,8 @@ class ErofsImageTest {
     void refusesDamage(String description, Consumer<ByteBuffer> damage, String reason) throws Exception {
         byte[] bytes = patched(damage, true);
 
-        assertThatThrownBy(() -> ErofsImage.of(MemorySegment.ofArray(bytes), "image")
-                        .verify())
+        assertThatThrownBy(() ->
+                        ErofsImage.of(MemorySegment.ofArray(bytes), "image").verify())
                 .isInstanceOf(ImageException.class)
                 .hasMessage("image: " + reason);
     }
@@ -170,104 +163,192 @@ class ErofsImageTest {
         int file = good.getInt(fileEntry) * 32;
         int link = good.getInt(linkEntry) * 32;
         return Stream.of(
-                damage("blocks of 512 bytes", b -> b.put(SB + 12, (byte) 9),
+                damage(
+                        "blocks of 512 bytes",
+                        b -> b.put(SB + 12, (byte) 9),
                         "EROFS blocks of 2^9 bytes are not supported, only of 4096 (mkfs.erofs -b 4096)"),
-                damage("unknown features", b -> b.putInt(SB + 80, 0x4000_0112),
+                damage(
+                        "unknown features",
+                        b -> b.putInt(SB + 80, 0x4000_0112),
                         "uses EROFS features that guests cannot map: COMPR_CFGS, ZTAILPACKING, METABOX, unknown bit"
                                 + " 0x40000000; make the image without compression, chunks and extra devices"),
-                damage("superblock extensions", b -> b.put(SB + 13, (byte) 1),
+                damage(
+                        "superblock extensions",
+                        b -> b.put(SB + 13, (byte) 1),
                         "EROFS superblock extensions are not supported"),
-                damage("large directory blocks", b -> b.put(SB + 90, (byte) 1),
+                damage(
+                        "large directory blocks",
+                        b -> b.put(SB + 90, (byte) 1),
                         "EROFS directory blocks of another size than 4096 are not supported"),
-                damage("no blocks", b -> b.putInt(SB + 36, 0),
+                damage(
+                        "no blocks",
+                        b -> b.putInt(SB + 36, 0),
                         "damaged EROFS image: the superblock says it has no blocks"),
-                damage("more blocks than the file", b -> b.putInt(SB + 36, -1),
+                damage(
+                        "more blocks than the file",
+                        b -> b.putInt(SB + 36, -1),
                         "truncated EROFS image: 20480 bytes, but the superblock says 17592186040320"),
-                damage("root outside", b -> b.putShort(SB + 14, (short) -1),
+                damage(
+                        "root outside",
+                        b -> b.putShort(SB + 14, (short) -1),
                         "bad EROFS image: /: inode 65535 lies outside the image"),
-                damage("metadata outside", b -> b.putInt(SB + 40, 99),
+                damage(
+                        "metadata outside",
+                        b -> b.putInt(SB + 40, 99),
                         "bad EROFS image: /: inode 128 lies outside the image"),
-                damage("root is a file", b -> b.putShort(ROOT + 4, (short) 0100644),
+                damage(
+                        "root is a file",
+                        b -> b.putShort(ROOT + 4, (short) 0100644),
                         "bad EROFS image: the root inode is not a directory"),
-                damage("mode of nothing", b -> b.putShort(file + 4, (short) 0644),
-                        "bad EROFS image: /file: inode %d has mode 0644, which is no kind of file".formatted(file / 32)),
-                damage("unknown inode format", b -> b.putShort(file, (short) 0x11),
+                damage(
+                        "mode of nothing",
+                        b -> b.putShort(file + 4, (short) 0644),
+                        "bad EROFS image: /file: inode %d has mode 0644, which is no kind of file"
+                                .formatted(file / 32)),
+                damage(
+                        "unknown inode format",
+                        b -> b.putShort(file, (short) 0x11),
                         "bad EROFS image: /file: inode %d has the unknown format 0x11".formatted(file / 32)),
-                damage("unknown layout", b -> b.putShort(file, (short) (1 | 7 << 1)),
+                damage(
+                        "unknown layout",
+                        b -> b.putShort(file, (short) (1 | 7 << 1)),
                         "bad EROFS image: /file: inode %d has the unknown data layout 7".formatted(file / 32)),
-                damage("compressed", b -> b.putShort(file, (short) (1 | 3 << 1)),
+                damage(
+                        "compressed",
+                        b -> b.putShort(file, (short) (1 | 3 << 1)),
                         "bad EROFS image: /file: is compressed, which guests cannot map; make the image without"
                                 + " compression (inode %d)".formatted(file / 32)),
-                damage("chunks", b -> b.putShort(file, (short) (1 | 4 << 1)),
+                damage(
+                        "chunks",
+                        b -> b.putShort(file, (short) (1 | 4 << 1)),
                         "bad EROFS image: /file: is stored in chunks, which guests cannot map; make the image without"
                                 + " chunks (inode %d)".formatted(file / 32)),
-                damage("file too long", b -> b.putLong(file + 8, 12289),
+                damage(
+                        "file too long",
+                        b -> b.putLong(file + 8, 12289),
                         "bad EROFS image: /file: the data of inode %d (12289 bytes from block 2 on) lies outside the"
-                                .formatted(file / 32) + " image"),
-                damage("file of negative size", b -> b.putLong(file + 8, -1),
+                                        .formatted(file / 32)
+                                + " image"),
+                damage(
+                        "file of negative size",
+                        b -> b.putLong(file + 8, -1),
                         "bad EROFS image: /file: the data of inode %d (18446744073709551615 bytes from block 2 on) lies"
-                                .formatted(file / 32) + " outside the image"),
-                damage("file beyond the end", b -> b.putInt(file + 16, -1),
+                                        .formatted(file / 32)
+                                + " outside the image"),
+                damage(
+                        "file beyond the end",
+                        b -> b.putInt(file + 16, -1),
                         "bad EROFS image: /file: the data of inode %d (5000 bytes from block 4294967295 on) lies outside"
-                                .formatted(file / 32) + " the image"),
-                damage("impossible time", b -> b.putInt(file + 40, 1_000_000_000),
+                                        .formatted(file / 32)
+                                + " the image"),
+                damage(
+                        "impossible time",
+                        b -> b.putInt(file + 40, 1_000_000_000),
                         "bad EROFS image: /file: inode %d has an impossible time: 0 s + 1000000000 ns"
                                 .formatted(file / 32)),
-                damage("impossible seconds", b -> b.putLong(file + 32, Long.MAX_VALUE),
+                damage(
+                        "impossible seconds",
+                        b -> b.putLong(file + 32, Long.MAX_VALUE),
                         "bad EROFS image: /file: inode %d has an impossible time: 9223372036854775807 s + 0 ns"
                                 .formatted(file / 32)),
-                damage("link of no length", b -> b.putLong(link + 8, 0),
+                damage(
+                        "link of no length",
+                        b -> b.putLong(link + 8, 0),
                         "bad EROFS image: /link: a symbolic link whose target has 0 bytes"),
-                damage("link of negative size", b -> b.putLong(link + 8, -1),
+                damage(
+                        "link of negative size",
+                        b -> b.putLong(link + 8, -1),
                         "bad EROFS image: /link: the data of inode %d (18446744073709551615 bytes from block 0 on) lies"
-                                .formatted(link / 32) + " outside the image"),
-                damage("link with a NUL", b -> b.put(link + 64, (byte) 0),
+                                        .formatted(link / 32)
+                                + " outside the image"),
+                damage(
+                        "link with a NUL",
+                        b -> b.put(link + 64, (byte) 0),
                         "bad EROFS image: /link: the target of a symbolic link has a NUL in it"),
-                damage("link that is not UTF-8", b -> b.put(link + 64, (byte) 0xFF),
+                damage(
+                        "link that is not UTF-8",
+                        b -> b.put(link + 64, (byte) 0xFF),
                         "bad EROFS image: /link: \u00FFarget: the name is not UTF-8; only UTF-8 names are supported"),
-                damage("inline data across blocks", b -> b.putLong(link + 8, 4090),
+                damage(
+                        "inline data across blocks",
+                        b -> b.putLong(link + 8, 4090),
                         "bad EROFS image: /link: the inline data of inode %d crosses the end of a block"
                                 .formatted(link / 32)),
-                damage("inline data outside", b -> {
+                damage(
+                        "inline data outside",
+                        b -> {
                             b.putInt(SB + 36, 2);
                             b.putLong(link + 8, 4095);
                         },
                         "bad EROFS image: /file: the data of inode %d (5000 bytes from block 2 on) lies outside the image"
                                 .formatted(file / 32)),
-                damage("entry to nowhere", b -> b.putLong(fileEntry, -1),
+                damage(
+                        "entry to nowhere",
+                        b -> b.putLong(fileEntry, -1),
                         "bad EROFS image: /file: inode 18446744073709551615 lies outside the image"),
-                damage("entry type differs", b -> b.put(fileEntry + 10, (byte) 7),
+                damage(
+                        "entry type differs",
+                        b -> b.put(fileEntry + 10, (byte) 7),
                         "bad EROFS image: /file: the directory says file type 7, the inode has mode 0100644"),
-                damage("directory loop to the root", b -> b.putLong(fileEntry, ROOT / 32).put(fileEntry + 10, (byte) 2),
+                damage(
+                        "directory loop to the root",
+                        b -> b.putLong(fileEntry, ROOT / 32).put(fileEntry + 10, (byte) 2),
                         "bad EROFS image: /file: directory loop: it is the same directory as /"),
-                damage("one directory in two places",
+                damage(
+                        "one directory in two places",
                         b -> b.putLong(fileEntry, dir / 32).put(fileEntry + 10, (byte) 2),
                         "bad EROFS image: /file: directory loop: it is the same directory as /dir"),
-                damage("'..' goes elsewhere", b -> b.putLong(dir + 64 + 12, dir / 32),
+                damage(
+                        "'..' goes elsewhere",
+                        b -> b.putLong(dir + 64 + 12, dir / 32),
                         "bad EROFS image: /dir: '..' is inode %d, it should be 128".formatted(dir / 32)),
-                damage("no dots", b -> b.put(names, (byte) '!'),
+                damage(
+                        "no dots",
+                        b -> b.put(names, (byte) '!'),
                         "bad EROFS image: /!: directory loop: it is the same directory as /"),
-                damage("names out of order", b -> b.put(names + 3, (byte) 'z'),
+                damage(
+                        "names out of order",
+                        b -> b.put(names + 3, (byte) 'z'),
                         "bad EROFS image: /: the file name 'file' is out of order or there twice"),
-                damage("name with a slash", b -> b.put(names + 4, (byte) '/'),
+                damage(
+                        "name with a slash",
+                        b -> b.put(names + 4, (byte) '/'),
                         "bad EROFS image: /: the file name 'd/r' has a '/' or a NUL in it"),
-                damage("name with a NUL", b -> b.put(names + 4, (byte) 0),
+                damage(
+                        "name with a NUL",
+                        b -> b.put(names + 4, (byte) 0),
                         "bad EROFS image: /: the file name 'd\\0r' has a '/' or a NUL in it"),
-                damage("name that is not UTF-8", b -> b.put(names + 4, (byte) 0xFF),
+                damage(
+                        "name that is not UTF-8",
+                        b -> b.put(names + 4, (byte) 0xFF),
                         "bad EROFS image: /: d\u00FFr: the name is not UTF-8; only UTF-8 names are supported"),
-                damage("first name nowhere", b -> b.putShort(ROOT_DIR + 8, (short) 0),
+                damage(
+                        "first name nowhere",
+                        b -> b.putShort(ROOT_DIR + 8, (short) 0),
                         "bad EROFS image: /: a directory block's first name is at offset 0 of 74"),
-                damage("first name not behind an entry", b -> b.putShort(ROOT_DIR + 8, (short) 61),
+                damage(
+                        "first name not behind an entry",
+                        b -> b.putShort(ROOT_DIR + 8, (short) 61),
                         "bad EROFS image: /: a directory block's first name is at offset 61 of 74"),
-                damage("first name outside", b -> b.putShort(ROOT_DIR + 8, (short) 84),
+                damage(
+                        "first name outside",
+                        b -> b.putShort(ROOT_DIR + 8, (short) 84),
                         "bad EROFS image: /: a directory block's first name is at offset 84 of 74"),
-                damage("name outside", b -> b.putShort(linkEntry + 8, (short) 75),
+                damage(
+                        "name outside",
+                        b -> b.putShort(linkEntry + 8, (short) 75),
                         "bad EROFS image: /: entry 3 of a directory block has its name at offsets 66 … 75 of 74"),
-                damage("empty name", b -> b.putShort(linkEntry + 8, (short) 66),
+                damage(
+                        "empty name",
+                        b -> b.putShort(linkEntry + 8, (short) 66),
                         "bad EROFS image: /: entry 3 of a directory block has its name at offsets 66 … 66 of 74"),
-                damage("empty directory", b -> b.putLong(dir + 8, 0),
+                damage(
+                        "empty directory",
+                        b -> b.putLong(dir + 8, 0),
                         "bad EROFS image: /dir: the directory has no '.' or no '..'"),
-                damage("directory too short", b -> b.putLong(dir + 8, 11),
+                damage(
+                        "directory too short",
+                        b -> b.putLong(dir + 8, 11),
                         "bad EROFS image: /dir: a directory block's first name is at offset 0 of 11"));
     }
 
@@ -296,8 +377,8 @@ class ErofsImageTest {
             }
         }
         // The shared blocks' "." and ".." cannot be right for more than one directory; a guest may not care.
-        assertThatThrownBy(() -> ErofsImage.of(MemorySegment.ofBuffer(image), "image")
-                        .verify())
+        assertThatThrownBy(() ->
+                        ErofsImage.of(MemorySegment.ofBuffer(image), "image").verify())
                 .isInstanceOf(ImageException.class)
                 .hasMessageContaining("'.' is inode");
     }
@@ -306,9 +387,7 @@ class ErofsImageTest {
     void contentsCannotBeReadAfterClose() throws Exception {
         Path file = Files.write(temporary.resolve("image.erofs"), image());
         ErofsImage image = ErofsImage.open(file);
-        Content content = ((RegularFile)
-                        image.tree().find("/file").orElseThrow())
-                .content();
+        Content content = ((RegularFile) image.tree().find("/file").orElseThrow()).content();
         image.close();
         image.close();
 

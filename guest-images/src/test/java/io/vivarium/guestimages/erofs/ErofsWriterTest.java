@@ -65,8 +65,10 @@ class ErofsWriterTest {
         }
     }
 
-    /// What `fsck.erofs` loses when it extracts: it makes a copy of a file for each of its names, gives symbolic links and special
-    /// files the time of the extraction, fills directories after it has set their times, and sets owners after modes, which takes the
+    /// What `fsck.erofs` loses when it extracts: it makes a copy of a file for each of its names, gives symbolic links
+    // and special
+    /// files the time of the extraction, fills directories after it has set their times, and sets owners after
+    // modes, which takes the
     /// set-user-ID and set-group-ID bits away.
     private static List<String> withoutHardLinksAndDirectoryTimes(RootFs tree) throws IOException {
         return Listing.of(new RootFs(separate(tree.root())));
@@ -74,11 +76,15 @@ class ErofsWriterTest {
 
     private static Directory separate(Directory directory) {
         Map<String, TreeNode> entries = new LinkedHashMap<>();
-        directory.entries().forEach((String name, TreeNode node) -> entries.put(name, switch (node) {
-            case Directory child -> separate(child);
-            case RegularFile file -> new RegularFile(withoutSetId(file.attributes()), file.content());
-            default -> node.withAttributes((Attributes a) -> a.withMtime(Instant.EPOCH));
-        }));
+        directory
+                .entries()
+                .forEach((String name, TreeNode node) -> entries.put(
+                        name,
+                        switch (node) {
+                            case Directory child -> separate(child);
+                            case RegularFile file -> new RegularFile(withoutSetId(file.attributes()), file.content());
+                            default -> node.withAttributes((Attributes a) -> a.withMtime(Instant.EPOCH));
+                        }));
         return Directory.of(directory.attributes().withMtime(Instant.EPOCH), entries);
     }
 

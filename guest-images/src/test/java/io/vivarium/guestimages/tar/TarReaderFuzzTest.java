@@ -62,6 +62,8 @@ class TarReaderFuzzTest {
             }
         });
 
-        assertThat(accepted.get()).as("archives of which only harmless bytes were changed").isBetween(1000, 19_000);
+        assertThat(accepted.get())
+                .as("archives of which only harmless bytes were changed")
+                .isBetween(1000, 19_000);
     }
 }
