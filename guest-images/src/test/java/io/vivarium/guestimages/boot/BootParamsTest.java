@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.vivarium.guestimages.SampleTrees;
 import io.vivarium.guestimages.Tool;
 import io.vivarium.guestimages.boot.BootParams.MemoryRange;
-import io.vivarium.guestimages.boot.BootParams.Type;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
@@ -22,10 +21,10 @@ class BootParamsTest {
     private static final int LOW_MEMORY = 1 << 20;
 
     private static final List<MemoryRange> MEMORY_MAP = List.of(
-            new MemoryRange(0, 0x9F000, Type.RAM),
-            new MemoryRange(0x9F000, 0x61000, Type.RESERVED),
-            new MemoryRange(0x100000, 0x1FF00000L, Type.RAM),
-            new MemoryRange(0x10_0000_0000L, 0x1234000, Type.PERSISTENT));
+            new MemoryRange(0, 0x9F000, BootParams.Type.RAM),
+            new MemoryRange(0x9F000, 0x61000, BootParams.Type.RESERVED),
+            new MemoryRange(0x100000, 0x1FF00000L, BootParams.Type.RAM),
+            new MemoryRange(0x10_0000_0000L, 0x1234000, BootParams.Type.PERSISTENT));
 
     /// Reads guest memory from standard input as a kernel that was compiled with the real header does.
     private static final String KERNEL = """
@@ -100,7 +99,7 @@ class BootParamsTest {
 
     @Test
     void takes128RangesAndNoMore() {
-        MemoryRange range = new MemoryRange(0, 4096, Type.RAM);
+        MemoryRange range = new MemoryRange(0, 4096, BootParams.Type.RAM);
         MemorySegment memory = MemorySegment.ofArray(new byte[LOW_MEMORY]);
 
         new BootParams(CommandLine.empty(), Collections.nCopies(128, range)).write(memory);
@@ -114,7 +113,7 @@ class BootParamsTest {
     @Test
     void refusesWhatIsNoRangeAndNoSeed() {
         for (long[] bad : new long[][] {{-1, 1}, {0, 0}, {0, -1}, {Long.MAX_VALUE, 1}}) {
-            assertThatThrownBy(() -> new MemoryRange(bad[0], bad[1], Type.RAM))
+            assertThatThrownBy(() -> new MemoryRange(bad[0], bad[1], BootParams.Type.RAM))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessage("no range of memory: " + bad[1] + " bytes at " + bad[0]);
         }

@@ -22,7 +22,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Any bytes are a tree, or are refused in words; a tree that was accepted survives being written and read again.
+/// Any bytes are a tree, or are refused in words; a tree that was accepted survives being written and read
+/// again.
 class ErofsImageFuzzTest {
     private static final int FEATURE_COMPAT = 1024 + 8;
     private static final long MAX_REWRITTEN_BYTES = 1 << 20;
