@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import org.jspecify.annotations.NullMarked;
 
-/// What runs inside a microVM, as data: root file systems, guest kernels and their boot parameters, and the protocol
-/// spoken
-/// with the agent in the guest. This module knows no KVM; it reads and writes bytes.
+/// What runs inside a microVM, as data: root file systems, guest kernels and their boot parameters, and the
+/// protocol spoken with the agent in the guest. This module knows no KVM; it reads and writes bytes.
 @NullMarked
 module io.vivarium.guestimages {
     requires static org.jspecify;

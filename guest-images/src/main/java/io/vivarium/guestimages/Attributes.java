@@ -5,8 +5,8 @@ import java.time.Instant;
 
 /// What every file has besides its content.
 ///
-/// @param permissions the low twelve bits of `st_mode`: set-user-ID, set-group-ID, sticky, and `rwxrwxrwx` (`0` …
-/// `07777`)
+/// @param permissions the low twelve bits of `st_mode`: set-user-ID, set-group-ID, sticky, and `rwxrwxrwx` (`0`
+///     … `07777`)
 /// @param uid owner, `0` … `2³²−1`
 /// @param gid group, `0` … `2³²−1`
 /// @param mtime time of last modification, to the nanosecond
@@ -27,7 +27,8 @@ public record Attributes(int permissions, long uid, long gid, Instant mtime) {
         }
     }
 
-    /// Owned by root and last modified at the epoch, so that what a program makes up has the same bytes every time.
+    /// Owned by root and last modified at the epoch, so that what a program makes up has the same bytes every
+    /// time.
     public static Attributes of(int permissions) {
         return new Attributes(permissions, 0, 0, Instant.EPOCH);
     }

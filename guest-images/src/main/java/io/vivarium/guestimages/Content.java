@@ -8,8 +8,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// The bytes of a regular file, which need not be in memory. The size is known beforehand; every [#open()] gives the
-/// same bytes.
+/// The bytes of a regular file, which need not be in memory. The size is known beforehand; every [#open()]
+/// gives the same bytes.
 public interface Content {
     /// Number of bytes that [#open()] gives.
     long size();
@@ -40,8 +40,8 @@ public interface Content {
         return of(text.getBytes(StandardCharsets.UTF_8));
     }
 
-    /// The bytes of a host file, read when they are needed. A file whose size changes meanwhile is refused by whoever
-    /// reads it.
+    /// The bytes of a host file, read when they are needed. A file whose size changes meanwhile is refused by
+    /// whoever reads it.
     ///
     /// @throws IOException the file's size cannot be found out
     static Content of(Path file) throws IOException {

@@ -10,14 +10,15 @@ import java.util.Comparator;
 
 /// The rules of names and link targets: UTF-8, as Linux limits them.
 public final class FileName {
-    /// Longest name of a directory entry in bytes (`NAME_MAX` of `linux/limits.h`, `EROFS_NAME_LEN` of `erofs_fs.h`).
+    /// Longest name of a directory entry in bytes (`NAME_MAX` of `linux/limits.h`, `EROFS_NAME_LEN` of
+    /// `erofs_fs.h`).
     public static final int MAX_NAME_BYTES = 255;
 
     /// Longest path or link target in bytes (`PATH_MAX` of `linux/limits.h`, without its NUL).
     public static final int MAX_PATH_BYTES = 4095;
 
-    /// The order of names by their UTF-8 bytes, unsigned: the order of EROFS directories. It differs from the order of
-    /// [String] for characters beyond U+FFFF.
+    /// The order of names by their UTF-8 bytes, unsigned: the order of EROFS directories. It differs from the
+    /// order of [String] for characters beyond U+FFFF.
     public static final Comparator<String> BYTE_ORDER =
             (String left, String right) -> Arrays.compareUnsigned(encode(left), encode(right));
 

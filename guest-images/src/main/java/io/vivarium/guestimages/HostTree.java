@@ -127,18 +127,17 @@ final class HostTree {
     }
 
     private static Device device(Device.Kind kind, Status status) {
-        // glibc's and the kernel's encoding of dev_t in user space, makedev(3): major in bits 8…19 and 32…63, minor in
-        // 0…7, 20…31.
+        // glibc's and the kernel's encoding of dev_t in user space, makedev(3): major in bits 8…19 and 32…63,
+        // minor in 0…7, 20…31.
         long rdev = status.rdev();
         int major = (int) (((rdev >>> 8) & 0xFFF) | ((rdev >>> 32) & ~0xFFFL));
         int minor = (int) ((rdev & 0xFF) | ((rdev >>> 12) & 0xFFFFF00L));
         return new Device(status.attributes(), kind, major, minor);
     }
 
-    /// The text of a path as the file system has it. [Path#toString()] goes through the character set of the process's
-    /// locale,
-    /// which loses every byte that the locale does not know; a [java.net.URI] of the path keeps the bytes,
-    /// percent-encoded.
+    /// The text of a path as the file system has it. [Path#toString()] goes through the character set of the
+    /// process's locale, which loses every byte that the locale does not know; a [java.net.URI] of the path
+    /// keeps the bytes, percent-encoded.
     private static String exactText(Path path) {
         String text = path.toString();
         if (text.chars().allMatch((int c) -> c < 0x80)) {

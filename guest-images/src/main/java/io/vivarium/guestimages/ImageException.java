@@ -5,9 +5,8 @@ import java.io.IOException;
 
 /// A file that should hold an image, an archive or a kernel does not, or cannot be used as one.
 ///
-/// The message is `<source>: <reason>`, in words that a user of the library can act on. An ordinary failure to read or
-/// write
-/// a file stays the [IOException] that it is.
+/// The message is `<source>: <reason>`, in words that a user of the library can act on. An ordinary failure to
+/// read or write a file stays the [IOException] that it is.
 public final class ImageException extends IOException {
     private static final long serialVersionUID = 1L;
 

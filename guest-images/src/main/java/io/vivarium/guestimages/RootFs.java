@@ -21,16 +21,15 @@ import org.jspecify.annotations.Nullable;
 /// A root file system as an immutable tree: what an image is made from, and what an image says.
 ///
 /// It comes from a host directory ([#fromDirectory(Path)]), from a tar archive
-/// (`io.vivarium.guestimages.tar.TarReader`), from
-/// an image (`io.vivarium.guestimages.erofs.ErofsImage`), or from a program ([#builder()]). File contents stay where
-/// they are
-/// until they are read; [#close()] lets go of what holds them. Extended attributes are not part of a tree.
+/// (`io.vivarium.guestimages.tar.TarReader`), from an image (`io.vivarium.guestimages.erofs.ErofsImage`), or
+/// from a program ([#builder()]). File contents stay where they are until they are read; [#close()] lets go of
+/// what holds them. Extended attributes are not part of a tree.
 ///
 /// A tree may be used by several threads; closing it while another thread reads contents makes that read fail.
 public final class RootFs implements Closeable {
-    /// Deepest nesting of directories that a tree can have; a path of [FileName#MAX_PATH_BYTES] bytes could name twice
-    /// that.
-    public static final int MAX_DEPTH = 1024;
+    /// Deepest nesting of directories that a tree can have, which bounds the stack that walking it takes. Real root
+    /// file systems have some thirty.
+    public static final int MAX_DEPTH = 256;
 
     private final Directory root;
     private final Closeable storage;
@@ -61,18 +60,19 @@ public final class RootFs implements Closeable {
             throw new InvalidTreeException(
                     path, "the same directory is also " + elsewhere + "; directories have one place");
         }
-        directory.entries().forEach((String name, TreeNode node) -> {
-            if (node instanceof Directory child) {
-                checkShape(child, (depth == 0 ? "/" : path + "/") + name, depth + 1, seen);
+        for (Map.Entry<String, TreeNode> entry : directory.entries().entrySet()) {
+            if (entry.getValue() instanceof Directory child) {
+                checkShape(child, (depth == 0 ? "/" : path + "/") + entry.getKey(), depth + 1, seen);
             }
-        });
+        }
     }
 
-    /// What a host directory holds: the directory itself is `/`, links are not followed, files that are one file on the
-    /// host
-    /// (hard links) are one file in the tree. Owners, modes and times are the host's; see [#mapAttributes].
+    /// What a host directory holds: the directory itself is `/`, links are not followed, files that are one
+    /// file on the host (hard links) are one file in the tree. Owners, modes and times are the host's; see
+    /// [#mapAttributes].
     ///
-    /// @throws ImageException the directory holds what a tree cannot (a name that is not UTF-8, too deep a nesting)
+    /// @throws ImageException the directory holds what a tree cannot (a name that is not UTF-8, too deep a
+    ///     nesting)
     /// @throws IOException the host refuses to read something
     public static RootFs fromDirectory(Path directory) throws IOException {
         return new HostTree(directory).read();
@@ -104,9 +104,8 @@ public final class RootFs implements Closeable {
         return Optional.of(node);
     }
 
-    /// The same tree with the attributes of every file changed, for example `attributes -> attributes.withOwner(0, 0)`.
-    /// The
-    /// contents are shared with this tree, which must stay open as long.
+    /// The same tree with the attributes of every file changed, for example `attributes ->
+    /// attributes.withOwner(0, 0)`. The contents are shared with this tree, which must stay open as long.
     public RootFs mapAttributes(UnaryOperator<Attributes> change) {
         return new RootFs(map(root, change, new IdentityHashMap<>()), storage);
     }
@@ -114,13 +113,14 @@ public final class RootFs implements Closeable {
     private static Directory map(
             Directory directory, UnaryOperator<Attributes> change, IdentityHashMap<TreeNode, TreeNode> links) {
         SequencedMap<String, TreeNode> entries = new LinkedHashMap<>();
-        directory
-                .entries()
-                .forEach((String name, TreeNode node) -> entries.put(
-                        name,
-                        node instanceof Directory child
-                                ? map(child, change, links)
-                                : links.computeIfAbsent(node, (TreeNode key) -> key.withAttributes(change))));
+        for (Map.Entry<String, TreeNode> entry : directory.entries().entrySet()) {
+            TreeNode node = entry.getValue();
+            entries.put(
+                    entry.getKey(),
+                    node instanceof Directory child
+                            ? map(child, change, links)
+                            : links.computeIfAbsent(node, (TreeNode key) -> key.withAttributes(change)));
+        }
         return new Directory(change.apply(directory.attributes()), entries);
     }
 
@@ -153,11 +153,10 @@ public final class RootFs implements Closeable {
         return names;
     }
 
-    /// Fills a tree path by path. A path is taken from the root with or without a leading `/`. Directories on the way
-    /// that were
-    /// not added themselves are made with mode 0755, owner root and the time of the epoch. Adding a path again
-    /// replaces what was
-    /// there, as unpacking an archive does; a directory added again keeps its entries and takes the new attributes.
+    /// Fills a tree path by path. A path is taken from the root with or without a leading `/`. Directories on
+    /// the way that were not added themselves are made with mode 0755, owner root and the time of the epoch.
+    /// Adding a path again replaces what was there, as unpacking an archive does; a directory added again keeps
+    /// its entries and takes the new attributes.
     ///
     /// Not for use by several threads at once.
     public static final class Builder {
@@ -183,12 +182,14 @@ public final class RootFs implements Closeable {
 
             Directory freeze() {
                 Map<String, TreeNode> nodes = HashMap.newHashMap(entries.size());
-                entries.forEach((String name, Slot slot) -> nodes.put(
-                        name,
-                        switch (slot) {
-                            case MutableDirectory directory -> directory.freeze();
-                            case Finished finished -> finished.node();
-                        }));
+                for (Map.Entry<String, Slot> entry : entries.entrySet()) {
+                    nodes.put(
+                            entry.getKey(),
+                            switch (entry.getValue()) {
+                                case MutableDirectory directory -> directory.freeze();
+                                case Finished finished -> finished.node();
+                            });
+                }
                 return Directory.of(attributes, nodes);
             }
         }
@@ -197,12 +198,13 @@ public final class RootFs implements Closeable {
         ///
         /// @param text the path
         /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a
-        /// directory, a
-        ///     directory where another file is or the reverse, deeper than [#MAX_DEPTH]
+        ///     directory, a directory where another file is or the reverse, deeper than [#MAX_DEPTH]
         public Builder add(String text, TreeNode node) {
             if (node instanceof Directory directory) {
                 directory(text, directory.attributes());
-                directory.entries().forEach((String name, TreeNode child) -> add(text + "/" + name, child));
+                for (Map.Entry<String, TreeNode> entry : directory.entries().entrySet()) {
+                    add(text + "/" + entry.getKey(), entry.getValue());
+                }
                 return this;
             }
             List<String> path = split(text);

@@ -9,16 +9,14 @@ import java.util.function.Function;
 
 /// A file of a [RootFs]. Nodes are immutable.
 ///
-/// The *same instance* found under two names, in one directory or in two, is a hard link: one file, several names. This
-/// holds
-/// for everything but a [Directory], which has one place in the tree.
+/// The *same instance* found under two names, in one directory or in two, is a hard link: one file, several
+/// names. This holds for everything but a [Directory], which has one place in the tree.
 public sealed interface TreeNode {
     /// Mode, owner and time.
     Attributes attributes();
 
-    /// A directory. Its entries are in the order of their UTF-8 bytes, whatever order they were given in; `.` and `..`
-    /// are not
-    /// among them.
+    /// A directory. Its entries are in the order of their UTF-8 bytes, whatever order they were given in; `.`
+    /// and `..` are not among them.
     record Directory(Attributes attributes, SequencedMap<String, TreeNode> entries) implements TreeNode {
         /// @throws InvalidTreeException a name cannot be that of a file
         public Directory {
@@ -43,7 +41,8 @@ public sealed interface TreeNode {
     /// A regular file.
     record RegularFile(Attributes attributes, Content content) implements TreeNode {}
 
-    /// A symbolic link. The target is never followed here: it is resolved inside the guest, whose root it cannot leave.
+    /// A symbolic link. The target is never followed here: it is resolved inside the guest, whose root it
+    /// cannot leave.
     record SymbolicLink(Attributes attributes, String target) implements TreeNode {
         /// @throws InvalidTreeException the target is empty, longer than 4095 bytes, or has a NUL
         public SymbolicLink {

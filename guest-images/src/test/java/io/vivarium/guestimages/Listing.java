@@ -19,7 +19,8 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// A tree as lines of text, one a file, with everything that a tree says: two trees are equal when their lines are.
+/// A tree as lines of text, one a file, with everything that a tree says: two trees are equal when their lines
+/// are.
 public final class Listing {
     private final List<String> lines = new ArrayList<>();
     private final IdentityHashMap<TreeNode, String> firstNames = new IdentityHashMap<>();

@@ -17,8 +17,8 @@ public final class Mutations {
         void accept(byte[] damaged) throws Exception;
     }
 
-    /// Calls `target` with `count` variants of `good`, of which only the first `interestingBytes` are changed; some are
-    /// cut.
+    /// Calls `target` with `count` variants of `good`, of which only the first `interestingBytes` are changed;
+    /// some are cut.
     public static void of(byte[] good, int interestingBytes, int count, Target target) throws Exception {
         Random random = new Random(good.length);
         for (int i = 0; i < count; i++) {

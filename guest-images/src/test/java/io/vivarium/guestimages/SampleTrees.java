@@ -13,9 +13,8 @@ import java.util.Random;
 public final class SampleTrees {
     private SampleTrees() {}
 
-    /// Every kind of node, sizes around the block size, a directory of many blocks, names that sort differently as
-    /// characters and as
-    /// bytes, owners and times at their limits.
+    /// Every kind of node, sizes around the block size, a directory of many blocks, names that sort differently
+    /// as characters and as bytes, owners and times at their limits.
     public static RootFs everything() {
         Instant mtime = Instant.parse("2024-02-29T12:34:56.123456789Z");
         Attributes file = new Attributes(0644, 1000, 70_000, mtime);

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
-/// A program of the host that serves as an oracle. Where it is missing, the test is skipped and says which package has
-/// it.
+/// A program of the host that serves as an oracle. Where it is missing, the test is skipped and says which
+/// package has it.
 public final class Tool {
     private final String program;
 

@@ -6,12 +6,13 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.List;
 
-/// `struct boot_params`, the "zero page" through which a boot loader talks to a kernel that is entered at its 64-bit
-/// entry
-/// point (Linux, Documentation/arch/x86/boot.rst and zero-page.rst; arch/x86/include/uapi/asm/bootparam.h).
+/// `struct boot_params`, the "zero page" through which a boot loader talks to a kernel that is entered at its
+/// 64-bit entry point (Linux, Documentation/arch/x86/boot.rst and zero-page.rst;
+/// arch/x86/include/uapi/asm/bootparam.h).
 ///
-/// It occupies the page at [#ADDRESS], the command line the page at [#COMMAND_LINE_ADDRESS], and the seed of the
-/// guest's random generator [#SETUP_DATA_ADDRESS]. Segment descriptors and page tables lie elsewhere below 64 KiB.
+/// It occupies the page at [#ADDRESS], the command line the page at [#COMMAND_LINE_ADDRESS], and the seed of
+/// the guest's random generator [#SETUP_DATA_ADDRESS]. Segment descriptors and page tables lie elsewhere below
+/// 64 KiB.
 ///
 /// @param commandLine what the kernel is told in words
 /// @param memoryMap the e820 table: at most 128 entries

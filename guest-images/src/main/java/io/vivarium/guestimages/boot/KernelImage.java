@@ -8,10 +8,11 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A guest kernel in ELF64 form: what lies where in guest-physical memory, and where it is entered in long mode.
+/// A guest kernel in ELF64 form: what lies where in guest-physical memory, and where it is entered in long
+/// mode.
 ///
-/// The file is checked completely before anything is loaded: a kernel that would overlap itself or what the boot
-/// protocol puts below it is refused. Format: System V ABI, chapters 4 and 5.
+/// The file is checked completely before anything is loaded: a kernel that would overlap itself or what the
+/// boot protocol puts below it is refused. Format: System V ABI, chapters 4 and 5.
 ///
 /// @param entry guest-physical address of the 64-bit entry point
 /// @param segments what is loaded, by ascending address, not overlapping

@@ -3,7 +3,8 @@ package io.vivarium.guestimages.erofs;
 
 import java.nio.ByteOrder;
 
-/// Numbers of the EROFS on-disk format, named as in Linux `fs/erofs/erofs_fs.h`; everything on disk is little-endian.
+/// Numbers of the EROFS on-disk format, named as in Linux `fs/erofs/erofs_fs.h`; everything on disk is
+/// little-endian.
 final class ErofsFormat {
     static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 

@@ -11,19 +11,17 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.jspecify.annotations.Nullable;
 
-/// An EROFS image of the kind that guests can map: uncompressed, one device, blocks of 4,096 bytes. It may come from
-/// [ErofsWriter] or from `mkfs.erofs`.
+/// An EROFS image of the kind that guests can map: uncompressed, one device, blocks of 4,096 bytes. It may come
+/// from [ErofsWriter] or from `mkfs.erofs`.
 ///
-/// Opening checks the superblock, the length and the root inode, in microseconds. [#verify()] and [#tree()] check
-/// everything that a
-/// guest may look at: that every inode, name and extent lies inside the image, that directories are sorted and form a
-/// tree, and that no
-/// file is stored in a way that cannot be mapped. What they accept, a guest kernel can read without running out of
-/// bounds
-/// or in circles. An image is hostile input; checking takes time and memory in proportion to its metadata.
+/// Opening checks the superblock, the length and the root inode, in microseconds. [#verify()] and [#tree()]
+/// check everything that a guest may look at: that every inode, name and extent lies inside the image, that
+/// directories are sorted and form a tree, and that no file is stored in a way that cannot be mapped. What they
+/// accept, a guest kernel can read without running out of bounds or in circles. An image is hostile input;
+/// checking takes time and memory in proportion to its metadata.
 ///
-/// Instances can be used by several threads, but not closed while in use. A file must not be made shorter while it is
-/// open.
+/// Instances can be used by several threads, but not closed while in use. A file must not be made shorter while
+/// it is open.
 public final class ErofsImage implements AutoCloseable {
     private final MemorySegment image;
     private final String source;
@@ -48,7 +46,7 @@ public final class ErofsImage implements AutoCloseable {
     /// Opens an image file.
     ///
     /// @throws ImageException not EROFS, damaged, truncated, or with features that guests cannot map, which are
-    /// named
+    ///     named
     /// @throws IOException the file cannot be read
     @SuppressWarnings("MustBeClosedChecker") // the arena belongs to the image, which closes it
     public static ErofsImage open(Path file) throws IOException {
@@ -83,8 +81,8 @@ public final class ErofsImage implements AutoCloseable {
         new TreeReader(image, superblock, source).read();
     }
 
-    /// Checks the whole structure and gives it as a tree. Its contents are those of the image, which must stay open as
-    /// long.
+    /// Checks the whole structure and gives it as a tree. Its contents are those of the image, which must stay
+    /// open as long.
     ///
     /// @throws ImageException as [#verify()] says
     public RootFs tree() throws ImageException {

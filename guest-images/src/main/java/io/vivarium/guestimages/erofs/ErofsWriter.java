@@ -21,21 +21,19 @@ import java.util.UUID;
 
 /// Writes a [RootFs] as an EROFS image that guests map and read in place.
 ///
-/// The format is the uncompressed core of EROFS (Linux `fs/erofs/erofs_fs.h`, `Documentation/filesystems/erofs.rst`):
+/// The format is the uncompressed core of EROFS (Linux `fs/erofs/erofs_fs.h`,
+/// `Documentation/filesystems/erofs.rst`):
 ///
 /// - blocks of 4,096 bytes; extended (64-byte) inodes; times to the nanosecond; a superblock with checksum;
-/// - the data of every regular file begins at a block and is contiguous (`FLAT_PLAIN`), so that a page of the file is a
-/// page of
-///   the image;
-/// - short symbolic links and the last, partial blocks of directories lie behind their inode (`FLAT_INLINE`); an inode
-/// with what
-///   lies behind it never crosses the end of a block;
+/// - the data of every regular file begins at a block and is contiguous (`FLAT_PLAIN`), so that a page of the
+///   file is a page of the image;
+/// - short symbolic links and the last, partial blocks of directories lie behind their inode (`FLAT_INLINE`);
+///   an inode with what lies behind it never crosses the end of a block;
 /// - no compression, no chunks, no extended attributes, no second device.
 ///
-/// The bytes depend on the tree alone: two trees that are equal give two images that are equal, whatever order a host
-/// enumerates its
-/// directories in. The UUID is made from the content (RFC 9562 version 8). Memory use grows with the number of files,
-/// not with their size.
+/// The bytes depend on the tree alone: two trees that are equal give two images that are equal, whatever order
+/// a host enumerates its directories in. The UUID is made from the content (RFC 9562 version 8). Memory use
+/// grows with the number of files, not with their size.
 ///
 /// ```text
 /// block 0        1 KiB free, superblock
@@ -48,9 +46,8 @@ public final class ErofsWriter {
 
     private ErofsWriter() {}
 
-    /// Writes an image file. The file appears under its name when it is complete, replacing what was there; if writing
-    /// fails, nothing
-    /// is left behind.
+    /// Writes an image file. The file appears under its name when it is complete, replacing what was there; if
+    /// writing fails, nothing is left behind.
     ///
     /// @return the superblock of the image written
     /// @throws ImageException a file of the tree changed its size while it was read
@@ -73,9 +70,8 @@ public final class ErofsWriter {
         }
     }
 
-    /// Writes an image to an empty channel, from position 0 on. If this fails, what was written is not an image: the
-    /// superblock is
-    /// written last.
+    /// Writes an image to an empty channel, from position 0 on. If this fails, what was written is not an
+    /// image: the superblock is written last.
     ///
     /// @return the superblock of the image written
     /// @throws ImageException a file of the tree changed its size while it was read

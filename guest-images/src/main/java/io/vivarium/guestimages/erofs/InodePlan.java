@@ -47,7 +47,8 @@ final class InodePlan {
             case SymbolicLink link -> FileName.encode(link.target()).length;
             case Device _, Fifo _, Socket _ -> 0;
         };
-        // A directory has its own "." besides its name; the root's ".." stands for the name that it does not have.
+        // A directory has its own "." besides its name; the root's ".." stands for the name that it does not
+        // have.
         this.links = node instanceof Directory ? (parent == null ? 2 : 1) : 0;
     }
 
@@ -154,9 +155,8 @@ final class InodePlan {
                 .clear();
     }
 
-    /// The directory's content: in every block first the `struct erofs_dirent`s and then the names, both in the order
-    /// of the
-    /// names' bytes over the whole directory, `.` and `..` among them.
+    /// The directory's content: in every block first the `struct erofs_dirent`s and then the names, both in the
+    /// order of the names' bytes over the whole directory, `.` and `..` among them.
     ByteBuffer encodeDirectory() {
         TreeMap<String, InodePlan> all = new TreeMap<>(entries);
         all.put(".", this);

@@ -11,9 +11,8 @@ import java.util.List;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 
-/// The superblock of an EROFS image: `struct erofs_super_block` of Linux `fs/erofs/erofs_fs.h`, the fields that an
-/// image without
-/// compression and extra devices uses.
+/// The superblock of an EROFS image: `struct erofs_super_block` of Linux `fs/erofs/erofs_fs.h`, the fields that
+/// an image without compression and extra devices uses.
 ///
 /// @param featureCompat features that a reader may ignore
 /// @param featureIncompat features that a reader must know
@@ -61,9 +60,8 @@ public record Superblock(
         return blocks << ErofsFormat.BLOCK_BITS;
     }
 
-    /// The first block of the image: 1,024 bytes left free for boot loaders, the superblock, and zeros, with the
-    /// checksum that
-    /// Linux checks (CRC-32C over the block from the superblock on).
+    /// The first block of the image: 1,024 bytes left free for boot loaders, the superblock, and zeros, with
+    /// the checksum that Linux checks (CRC-32C over the block from the superblock on).
     ByteBuffer toFirstBlock() {
         ByteBuffer block = ByteBuffer.allocate(ErofsFormat.BLOCK_SIZE);
         MemorySegment superblock =
@@ -171,8 +169,8 @@ public record Superblock(
         List<String> names = new ArrayList<>();
         for (int bit = 0; bit < Integer.SIZE; bit++) {
             if ((features & (1 << bit)) != 0) {
-                // Some bits have two names in erofs_fs.h: what they mean depends on the kind of data they are used
-                // with.
+                // Some bits have two names in erofs_fs.h: what they mean depends on the kind of data they are
+                // used with.
                 names.add(
                         switch (bit) {
                             case 1 -> "COMPR_CFGS";
@@ -190,9 +188,8 @@ public record Superblock(
         return String.join(", ", names);
     }
 
-    /// CRC-32C from the superblock to the end of the block, as Linux's `crc32c(~0, …)` gives it: without the final
-    /// inversion
-    /// that [CRC32C] makes. The checksum field must be zero.
+    /// CRC-32C from the superblock to the end of the block, as Linux's `crc32c(~0, …)` gives it: without the
+    /// final inversion that [CRC32C] makes. The checksum field must be zero.
     private static int checksum(ByteBuffer block) {
         CRC32C crc = new CRC32C();
         crc.update(block.slice(ErofsFormat.SUPER_OFFSET, ErofsFormat.BLOCK_SIZE - ErofsFormat.SUPER_OFFSET));

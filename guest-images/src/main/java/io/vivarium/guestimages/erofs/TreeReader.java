@@ -23,11 +23,9 @@ import org.jspecify.annotations.Nullable;
 
 /// Reads and checks all of an image's metadata, once.
 ///
-/// Directories are visited breadth first from a list, so that hostile nesting costs no stack, and each inode number
-/// once, so that loops
-/// end. All directories together can have no more entries than fit into the image, so that directories that share their
-/// blocks cost no more
-/// than honest ones.
+/// Directories are visited breadth first from a list, so that hostile nesting costs no stack, and each inode
+/// number once, so that loops end. All directories together can have no more entries than fit into the image,
+/// so that directories that share their blocks cost no more than honest ones.
 final class TreeReader {
     /// A directory found, with the names on the way to it.
     private static final class Place {

@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// The records of a pax extended header (POSIX.1-2001 pax(1)): `"<length> <key>=<value>\n"`, the length counting all of
-/// it.
+/// The records of a pax extended header (POSIX.1-2001 pax(1)): `"<length> <key>=<value>\n"`, the length
+/// counting all of it.
 final class PaxRecords {
     private static final int MAX_NUMBER_LENGTH = 32;
 

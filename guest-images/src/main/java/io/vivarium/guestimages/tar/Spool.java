@@ -13,9 +13,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Objects;
 
-/// File contents of an archive that is read once, kept in a temporary file. The file has no name while it is in use, so
-/// that it is gone with the
-/// process, however that ends.
+/// File contents of an archive that is read once, kept in a temporary file. The file has no name while it is in
+/// use, so that it is gone with the process, however that ends.
 final class Spool implements Closeable {
     private static final int BUFFER_BYTES = 1 << 16;
 

@@ -3,7 +3,8 @@ package io.vivarium.guestimages.tar;
 
 import java.util.Arrays;
 
-/// A header block of a tar archive: the `ustar` format of POSIX.1-1988 and what GNU tar and old tars make of it.
+/// A header block of a tar archive: the `ustar` format of POSIX.1-1988 and what GNU tar and old tars make of
+/// it.
 ///
 /// @param block 512 bytes
 record TarHeader(Block block) {
@@ -142,7 +143,8 @@ record TarHeader(Block block) {
         return Arrays.copyOfRange(block.bytes, field.offset, end);
     }
 
-    /// Octal digits, between spaces, up to a NUL; or, when the first bit is set, GNU's big-endian two's complement.
+    /// Octal digits, between spaces, up to a NUL; or, when the first bit is set, GNU's big-endian two's
+    /// complement.
     private long number(Field field, String what) throws BadHeaderException {
         byte first = block.bytes[field.offset];
         if ((first & 0x80) != 0) {

@@ -24,13 +24,11 @@ import java.util.Optional;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
-/// Reads a tar archive into a [RootFs]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or compressed with
-/// gzip, which is
-/// recognised by its first bytes.
+/// Reads a tar archive into a [RootFs]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or compressed
+/// with gzip, which is recognised by its first bytes.
 ///
-/// The archive is read once, front to back; file contents wait in an unnamed temporary file (in `java.io.tmpdir`) until
-/// the tree
-/// is closed. An archive is hostile input:
+/// The archive is read once, front to back; file contents wait in an unnamed temporary file (in
+/// `java.io.tmpdir`) until the tree is closed. An archive is hostile input:
 ///
 /// | in the archive | what becomes of it |
 /// |---|---|
@@ -74,8 +72,8 @@ public final class TarReader {
 
     /// Reads an archive file, with [TarLimits#DEFAULT].
     ///
-    /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the message names the
-    /// entry
+    /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the message names
+    ///     the entry
     /// @throws IOException the file cannot be read
     public static RootFs read(Path archive) throws IOException {
         try (InputStream in = Files.newInputStream(archive)) {
@@ -149,7 +147,8 @@ public final class TarReader {
         }
     }
 
-    /// Whatever follows the end marker, so that gzip's checksum is looked at and whoever writes into a pipe can finish.
+    /// Whatever follows the end marker, so that gzip's checksum is looked at and whoever writes into a pipe can
+    /// finish.
     private void skipRest() throws IOException {
         current = "what follows its end marker";
         byte[] ignored = new byte[1 << 16];
@@ -204,9 +203,8 @@ public final class TarReader {
         Attributes attributes = attributes(header, pax);
         long size = pax.number("size").orElse(header.size());
         switch (header.type()) {
-            // '7' is a contiguous file, which no file system of today treats differently. Before POSIX, a name that
-            // ends in '/' made
-            // a directory.
+            // '7' is a contiguous file, which no file system of today treats differently. Before POSIX, a name
+            // that ends in '/' made a directory.
             case '0', '\0', '7' -> {
                 if (path.endsWith("/") && header.type() == '\0') {
                     tree.directory(path, attributes);

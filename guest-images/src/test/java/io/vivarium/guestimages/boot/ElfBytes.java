@@ -11,9 +11,8 @@ final class ElfBytes {
 
     private ElfBytes() {}
 
-    /// Two segments: 16 bytes at 1 MiB that take 4096, and 8 bytes at 2 MiB; entered at 1 MiB + 4. The program headers
-    /// follow the
-    /// header, the data follows them.
+    /// Two segments: 16 bytes at 1 MiB that take 4096, and 8 bytes at 2 MiB; entered at 1 MiB + 4. The program
+    /// headers follow the header, the data follows them.
     static ByteBuffer kernel() {
         ByteBuffer elf =
                 ByteBuffer.allocate(HEADER_SIZE + 2 * PROGRAM_HEADER_SIZE + 24).order(ByteOrder.LITTLE_ENDIAN);

@@ -22,7 +22,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Any bytes are a tree, or are refused in words; a tree that was accepted survives being written and read again.
+/// Any bytes are a tree, or are refused in words; a tree that was accepted survives being written and read
+/// again.
 class ErofsImageFuzzTest {
     private static final int FEATURE_COMPAT = 1024 + 8;
     private static final long MAX_REWRITTEN_BYTES = 1 << 20;
@@ -83,7 +84,7 @@ class ErofsImageFuzzTest {
         AtomicInteger accepted = new AtomicInteger();
 
         // The superblock and the inodes, of which there are less than 1,500 bytes.
-        Mutations.of(good, 4096 + 1500, 20_000, (byte[] damaged) -> {
+        Mutations.of(good, 4096 + 1500, 5_000, (byte[] damaged) -> {
             if (accepts(damaged)) {
                 accepted.incrementAndGet();
             }
@@ -91,6 +92,6 @@ class ErofsImageFuzzTest {
 
         assertThat(accepted.get())
                 .as("images of which only harmless bytes were changed")
-                .isBetween(1000, 19_000);
+                .isBetween(200, 4800);
     }
 }

@@ -33,7 +33,8 @@ class ErofsImageTest {
     @Test
     void readsWhatMkfsWrites() throws Exception {
         Tool mkfs = Tool.required("mkfs.erofs", "erofs-utils");
-        Path tree = Files.createDirectories(temporary.resolve("tree/bin")).getParent();
+        Path tree = temporary.resolve("tree");
+        Files.createDirectories(tree.resolve("bin"));
         Files.writeString(tree.resolve("bin/hello"), "hello\n");
         Files.createLink(tree.resolve("bin/hello2"), tree.resolve("bin/hello"));
         Files.createSymbolicLink(tree.resolve("link"), Path.of("bin/hello"));
@@ -356,7 +357,8 @@ class ErofsImageTest {
         return arguments(description, damage, reason);
     }
 
-    /// A few bytes of metadata can name the same large directory blocks many times; reading them must stay linear.
+    /// A few bytes of metadata can name the same large directory blocks many times; reading them must stay
+    /// linear.
     @Test
     void directoriesThatShareTheirBlocksAreRefused() throws Exception {
         RootFs.Builder builder = RootFs.builder();

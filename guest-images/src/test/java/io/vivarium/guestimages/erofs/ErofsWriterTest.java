@@ -65,11 +65,9 @@ class ErofsWriterTest {
         }
     }
 
-    /// What `fsck.erofs` loses when it extracts: it makes a copy of a file for each of its names, gives symbolic links
-    /// and special
-    /// files the time of the extraction, fills directories after it has set their times, and sets owners after
-    /// modes, which takes the
-    /// set-user-ID and set-group-ID bits away.
+    /// What `fsck.erofs` loses when it extracts: it makes a copy of a file for each of its names, gives
+    /// symbolic links and special files the time of the extraction, fills directories after it has set their
+    /// times, and sets owners after modes, which takes the set-user-ID and set-group-ID bits away.
     private static List<String> withoutHardLinksAndDirectoryTimes(RootFs tree) throws IOException {
         return Listing.of(new RootFs(separate(tree.root())));
     }
@@ -186,7 +184,21 @@ class ErofsWriterTest {
         }
     }
 
-    private record Lying(long size, byte[] bytes) implements Content {
+    /// Content of another size than it says.
+    private static final class Lying implements Content {
+        private final long size;
+        private final byte[] bytes;
+
+        Lying(long size, byte[] bytes) {
+            this.size = size;
+            this.bytes = bytes;
+        }
+
+        @Override
+        public long size() {
+            return size;
+        }
+
         @Override
         public InputStream open() {
             return new ByteArrayInputStream(bytes);

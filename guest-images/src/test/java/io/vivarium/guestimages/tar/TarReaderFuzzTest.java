@@ -56,7 +56,7 @@ class TarReaderFuzzTest {
                 .end();
         AtomicInteger accepted = new AtomicInteger();
 
-        Mutations.of(good, good.length, 20_000, (byte[] damaged) -> {
+        Mutations.of(good, good.length, 5_000, (byte[] damaged) -> {
             if (accepts(damaged)) {
                 accepted.incrementAndGet();
             }
@@ -64,6 +64,6 @@ class TarReaderFuzzTest {
 
         assertThat(accepted.get())
                 .as("archives of which only harmless bytes were changed")
-                .isBetween(1000, 19_000);
+                .isBetween(200, 4800);
     }
 }
