@@ -77,6 +77,9 @@ struct task {
 	struct strace *trace;
 };
 
+#ifdef SUBSTRATE_HOST_TEST
+struct task *current_task(void);
+#else
 /* The running task: found from the stack pointer, so it needs no register and no privilege. */
 static inline struct task *current_task(void)
 {
@@ -84,6 +87,7 @@ static inline struct task *current_task(void)
 	__asm__("mov %%rsp, %0" : "=r"(sp));
 	return (struct task *)(sp & ~(KERNEL_STACK_SIZE - 1));
 }
+#endif
 #define current current_task()
 
 struct process *process_find(u32 pid); /* not referenced: valid until the caller sleeps */
