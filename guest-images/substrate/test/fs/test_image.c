@@ -69,8 +69,10 @@ static void check_in_place(const char *directory)
 	host_free(image);
 }
 
-static void check_refused(const char *directory)
+static void check_refused(void)
 {
+	/* Compressible, and long enough for chunks. */
+	const char *directory = tree_make("plain", "seq 1 30000 > numbers");
 	static const struct { const char *options, *reason; } table[] = {
 		{ "-zlz4hc", "compression" },
 		{ "--chunksize=4096", "CHUNKED_FILE" },
@@ -80,7 +82,9 @@ static void check_refused(const char *directory)
 	for (u32 i = 0; i < ARRAY_SIZE(table); i++) {
 		u64 size;
 		void *image;
-		host_shell("mkfs.erofs --quiet %s %s.other %s >/dev/null 2>&1", table[i].options, directory, directory);
+		/* mkfs.erofs 1.5 cannot write chunks to a tmpfs. */
+		host_shell("t=$(mktemp -p /tmp); mkfs.erofs --quiet %s $t %s >/dev/null 2>&1; mv $t %s.other", table[i].options, directory,
+		           directory);
 		memcpy(path, directory, strlen(directory) + 1);
 		memcpy(path + strlen(directory), ".other", 7);
 		image = host_load(path, &size);
@@ -105,10 +109,12 @@ void test_image(void)
 	CHECK(oracle_start(directory), "cannot chroot: the tests need root");
 	compare_image(directory, "");
 	compare_image(directory, "-Eforce-inode-extended");
-	compare_image(directory, "-Eforce-inode-compact");
 	compare_image(directory, "-Enoinline_data");
+	/* Compact inodes have no room for large user numbers. */
+	host_shell("chown 1:2 %s/file2000", directory);
+	compare_image(directory, "-Eforce-inode-compact");
 	oracle_stop();
 	check_in_place(directory);
-	check_refused(directory);
+	check_refused();
 	check_not_an_image();
 }
