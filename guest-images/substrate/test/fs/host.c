@@ -53,9 +53,16 @@ void host_shell(const char *fmt, ...)
 	}
 }
 
-bool host_exists(const char *path)
+long host_number(const char *path)
 {
-	return access(path, F_OK) == 0;
+	FILE *file = fopen(path, "r");
+	long number = 0;
+
+	if (file && fscanf(file, "%ld", &number) != 1)
+		number = 0;
+	if (file)
+		fclose(file);
+	return number;
 }
 
 void *host_copy(const void *bytes, uint64_t size)

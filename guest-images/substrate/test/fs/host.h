@@ -14,7 +14,8 @@ void host_free(void *p);
 void host_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *host_temp_dir(void);
 bool host_isolated(void (*function)(uint64_t argument), uint64_t argument, unsigned int seconds);
-bool host_exists(const char *path);
+/* The number in a file of /proc; 0 when there is none. */
+long host_number(const char *path);
 
 bool oracle_start(const char *directory);
 void *oracle_memory(size_t size);
