@@ -11,7 +11,7 @@
 #include "tree.h"
 
 #define CALLS 100000
-#define SEED 20240229UL
+#define SEED 39608UL
 #define MOST_FDS 24
 #define FULL_COMPARISON_EVERY 5000
 #define OTHER_USER 1000
