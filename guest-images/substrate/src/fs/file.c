@@ -62,7 +62,7 @@ struct file *open_node(struct node *node, u32 flags)
 	struct file *file;
 
 	if (!ops && (node->mode & S_IFMT) == S_IFIFO)
-		return fifo_open(node, flags);
+		return fifo_open(node, flags | O_LARGEFILE);
 	if (!ops) {
 		node_put(node);
 		return ERR_PTR(-ENXIO);
@@ -105,8 +105,11 @@ static struct file *open_existing(struct node *node, u32 flags)
 {
 	long error = flags & O_PATH ? 0 : may_open(node, flags);
 
-	if (error == 0 && (flags & O_TRUNC) && !(flags & O_PATH) && is_reg(node) && !(node->ops && node->ops->file_ops))
+	if (error == 0 && (flags & O_TRUNC) && !(flags & O_PATH) && is_reg(node) && !(node->ops && node->ops->file_ops)) {
 		error = data_truncate(node, 0);
+		if (error == 0)
+			node_drop_privileges(node);
+	}
 	if (error < 0) {
 		node_put(node);
 		return ERR_PTR(error);

@@ -258,6 +258,19 @@ void node_accessed(struct node *node)
 		node->atime = now;
 }
 
+u32 privileges_to_drop(const struct node *node)
+{
+	bool group_too = (node->mode & S_IXGRP) || (fs_uid() != 0 && fs_gid() != node->gid);
+
+	return S_ISUID | (group_too ? S_ISGID : 0);
+}
+
+void node_drop_privileges(struct node *node)
+{
+	if (fs_uid() != 0 && is_reg(node))
+		node->mode &= ~privileges_to_drop(node);
+}
+
 long permission_as(const struct node *node, u32 may, u32 uid, u32 gid)
 {
 	u32 bits;

@@ -134,6 +134,10 @@ void nid_table_drop(struct node *node);
 void node_changed(struct node *node);
 void node_touch_ctime(struct node *node);
 void node_accessed(struct node *node); /* relatime */
+/* A file that somebody other than root changes does not run with its owner's rights any longer. */
+void node_drop_privileges(struct node *node);
+/* Its group's rights go with the owner's: S_ISGID if that means anything to the current task. */
+u32 privileges_to_drop(const struct node *node);
 long permission_as(const struct node *node, u32 may, u32 uid, u32 gid);
 /* The text of a symbolic link, terminated and the node's own, or ERR_PTR. Not for links with ops->readlink. */
 const char *node_target(struct node *link);

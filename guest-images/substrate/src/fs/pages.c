@@ -114,7 +114,10 @@ static u64 erase_below(struct pages *pages, u64 *slot, u32 height, u64 base, u64
 
 u64 pages_erase(struct pages *pages, u64 first, u64 last)
 {
-	u64 erased = erase_below(pages, &pages->root, pages->height, 0, first, last);
+	u64 erased = 0;
+
+	if (first < span_of(pages->height))
+		erased = erase_below(pages, &pages->root, pages->height, 0, first, last);
 	if (!pages->root)
 		pages->height = 0;
 	return erased;

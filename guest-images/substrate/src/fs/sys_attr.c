@@ -106,15 +106,12 @@ static long change_owner(struct node *node, u32 uid, u32 gid)
 		if (me != node->uid && (node->mode & (S_ISUID | S_ISGID)) && !is_dir(node))
 			return -EPERM;
 	}
+	if (!is_dir(node))
+		node->mode &= ~privileges_to_drop(node);
 	if (uid != NO_CHANGE)
 		node->uid = uid;
 	if (gid != NO_CHANGE)
 		node->gid = gid;
-	if (!is_dir(node)) {
-		node->mode &= ~(u32)S_ISUID;
-		if (node->mode & S_IXGRP)
-			node->mode &= ~(u32)S_ISGID;
-	}
 	node_touch_ctime(node);
 	return 0;
 }

@@ -63,21 +63,19 @@ ssize_t file_write(struct file *file, struct iobuf *io, u64 *pos)
 	u64 *at = pos ? pos : &file->pos;
 	bool moves = pos || file_seekable(file);
 	struct node *node = file->node;
+	u64 start = !moves ? 0 : (file->flags & O_APPEND) && is_reg(node) ? node->size : *at;
 	ssize_t n;
 
 	if (!file->ops->write)
 		return -EINVAL;
-	if ((file->flags & O_APPEND) && is_reg(node))
-		*at = node->size;
-	n = limit_size(file, io, *at);
+	n = limit_size(file, io, start);
 	if (n < 0)
 		return n;
-	n = file->ops->write(file, io, moves ? *at : 0);
+	n = file->ops->write(file, io, start);
 	if (n > 0) {
 		if (moves)
-			*at += (u64)n;
-		if (is_reg(node) && (node->mode & (S_ISUID | S_ISGID)) && fs_uid() != 0)
-			node->mode &= node->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
+			*at = start + (u64)n;
+		node_drop_privileges(node);
 	}
 	return n;
 }
@@ -119,7 +117,7 @@ static void vectors_free(struct vectors *v)
 /* What all the calls come to. `at` NULL: the file's position. */
 static ssize_t transfer(int fd, struct iovec *vec, unsigned int count, u64 *at, bool write)
 {
-	struct file *file = write ? fd_get_writable(fd) : fd_get_readable(fd);
+	struct file *file = fd_get_open(fd);
 	struct iobuf io;
 	ssize_t n;
 
@@ -128,6 +126,8 @@ static ssize_t transfer(int fd, struct iovec *vec, unsigned int count, u64 *at, 
 	iobuf_init_user(&io, vec, count);
 	if (at && !file_seekable(file))
 		n = -ESPIPE;
+	else if (write ? !file_writable(file) : !file_readable(file))
+		n = -EBADF;
 	else
 		n = write ? file_write(file, &io, at) : file_read(file, &io, at);
 	file_put(file);
@@ -295,8 +295,8 @@ static long resize(struct node *node, s64 size)
 		return -EFBIG;
 	}
 	error = data_truncate(node, (u64)size);
-	if (error == 0 && fs_uid() != 0)
-		node->mode &= ~(u32)S_ISUID;
+	if (error == 0)
+		node_drop_privileges(node);
 	return error;
 }
 
@@ -378,6 +378,8 @@ SYSCALL_DEFINE4(fallocate, int, fd, int, mode, s64, offset, s64, len)
 		error = -EFBIG;
 	else
 		error = allocate(file, mode, (u64)offset, (u64)len);
+	if (error == 0)
+		node_drop_privileges(file->node);
 	file_put(file);
 	return error;
 }

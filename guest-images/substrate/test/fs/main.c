@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the tests named on the command line, or all. */
+#include <substrate/string.h>
+#include "shim.h"
+
+static const struct { const char *name; void (*run)(void); } tests[] = {
+	{ "image", test_image },	{ "paths", test_paths },	{ "files", test_files },
+	{ "pipes", test_pipes },	{ "locks", test_locks },	{ "proc", test_proc },
+	{ "exhaustion", test_exhaustion },	{ "random", test_random },	{ "corrupt", test_corrupt },
+};
+
+int main(int argc, char **argv);
+int main(int argc, char **argv)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(tests); i++) {
+		bool wanted = argc < 2;
+		for (int a = 1; a < argc; a++)
+			wanted |= !strcmp(argv[a], tests[i].name);
+		if (!wanted)
+			continue;
+		host_print("fs %s\n", tests[i].name);
+		tests[i].run();
+	}
+	return 0;
+}

@@ -1,0 +1,2 @@
+#include "shim.h"
+void test_exhaustion(void) { }
