@@ -7,13 +7,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.vivarium.Command;
 import io.vivarium.ExecResult;
 import io.vivarium.GuestCrashedException;
+import io.vivarium.SandboxClosedException;
 import io.vivarium.SandboxSpec;
 import io.vivarium.Stdin;
 import io.vivarium.UnsupportedCall;
 import io.vivarium.internal.FakeAgent.Vice;
+import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -157,7 +160,7 @@ class AgentSessionTest {
     @Test
     void anythingBeforeHelloIsABreach() {
         FakeAgent agent = new FakeAgent(Vice.MUTE);
-        CompletableFuture<AgentSession.GuestHello> hello = agent.session().open(java.time.Instant.EPOCH.plusSeconds(1));
+        CompletableFuture<AgentSession.GuestHello> hello = agent.session().open(Instant.EPOCH.plusSeconds(1));
         agent.send(Frames.STDOUT, 1, FakeAgent.payload(1).put((byte) 1));
         assertThat(hello).isCompletedExceptionally();
         assertThat(agent.guest().isAlive()).isFalse();
@@ -210,14 +213,14 @@ class AgentSessionTest {
                         stdin.write(chunk);
                         written[0] += chunk.length;
                     }
-                } catch (java.io.IOException e) {
+                } catch (IOException e) {
                     // The end of the sandbox.
                 }
             });
             while (writer.getState() != Thread.State.WAITING) {
                 Thread.onSpinWait();
             }
-            guest.close();
+            guest.end(() -> new SandboxClosedException("enough"));
             writer.join();
             assertThat(written[0]).isBetween(FrameQueue.HIGH_WATER / 2, FrameQueue.HIGH_WATER * 2);
         }

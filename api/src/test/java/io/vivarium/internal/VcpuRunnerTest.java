@@ -139,8 +139,7 @@ class VcpuRunnerTest {
         AtomicLong done = new AtomicLong();
         AtomicInteger inside = new AtomicInteger();
         AtomicInteger most = new AtomicInteger();
-        try (ExecutorService carriers = Executors.newCachedThreadPool();
-                ExecutorService wakers = Executors.newFixedThreadPool(4)) {
+        try (ExecutorService carriers = Executors.newCachedThreadPool()) {
             VcpuRunner runner = new VcpuRunner(
                     () -> {
                         most.accumulateAndGet(inside.incrementAndGet(), Math::max);
@@ -150,15 +149,16 @@ class VcpuRunnerTest {
                     },
                     carriers,
                     new Ends());
-            for (int i = 0; i < 4; i++) {
-                wakers.execute(() -> {
-                    for (int n = 0; n < 50_000; n++) {
-                        work.incrementAndGet();
-                        runner.wake();
-                    }
-                });
+            try (ExecutorService wakers = Executors.newFixedThreadPool(4)) {
+                for (int i = 0; i < 4; i++) {
+                    wakers.execute(() -> {
+                        for (int n = 0; n < 50_000; n++) {
+                            work.incrementAndGet();
+                            runner.wake();
+                        }
+                    });
+                }
             }
-            wakers.close();
             while (!runner.isIdle()) {
                 Thread.onSpinWait();
             }
