@@ -32,7 +32,7 @@ final class VcpuRunner {
         /// The vCPU stopped for good.
         ///
         /// @param stop the last; [VcpuStop.Stopped], [VcpuStop.Shutdown], [VcpuStop.Failed] or a
-        // [VcpuStop.Halted] that
+        /// [VcpuStop.Halted] that
         ///     nothing can interrupt
         void stopped(VcpuStop stop);
 
