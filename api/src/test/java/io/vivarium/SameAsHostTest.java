@@ -157,11 +157,11 @@ class SameAsHostTest {
 
     @Test
     void environmentUserAndDirectory() {
-        Command id = Command.of("/bin/busybox", "sh", "-c", "echo $A; pwd; busybox id -u; busybox id -g")
+        Command id = Command.of("/bin/busybox", "sh", "-c", "echo $A; pwd; exec busybox id")
                 .withEnv("A", "b c")
                 .withWorkingDirectory("/data")
                 .withUser(1000, 100);
         ExecResult result = sandbox.exec(id);
-        assertThat(result.stdout().text()).isEqualTo("b c\n/data\n1000\n100\n");
+        assertThat(result.stdout().text()).isEqualTo("b c\n/data\nuid=1000 gid=100\n");
     }
 }
