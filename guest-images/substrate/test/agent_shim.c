@@ -401,6 +401,16 @@ struct task *current_task(void)
 	return &task;
 }
 
+struct process *process_spawned(const struct process *process)
+{
+	return kernel.process && kernel.process->tree == process->tree ? kernel.process : NULL;
+}
+
+long signal_send_tree(struct process *process, int signo)
+{
+	return signal_send(process, signo);
+}
+
 long signal_send(struct process *process, int signo)
 {
 	kernel.signalled = process;

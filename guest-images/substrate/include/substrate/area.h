@@ -27,6 +27,10 @@ struct mm {
 	u64 brk_start, brk;
 };
 
+/* A copy of an address space, whose private pages part when they are written; NULL when memory is exhausted. */
+struct mm *mm_fork(struct mm *from);
+/* The processor forgets what it knows of the address space: entries lost a right. */
+void mm_flush_all(struct mm *mm);
 struct area *mm_area(struct mm *mm, u64 address);
 /* Maps all pages of a range that is mapped already, filled with what a program would find there. */
 bool mm_populate(struct mm *mm, u64 start, u64 end, bool write);

@@ -22,6 +22,8 @@ void schedule(void);
 void yield(void);
 /* Sleeps until task_wake, a signal (-ERESTARTSYS) or the deadline (-ETIMEDOUT). */
 long wait_sleep(u64 deadline);
+/* Sleeps until task_wake, which may come for any reason, a signal too. */
+void wait_uninterrupted(void);
 
 /* The program's vector registers stay in the processor until another task's are needed. */
 void fpu_save(struct task *task);    /* into task->xsave; they stay in the processor */

@@ -64,6 +64,11 @@ static void mm_flush(struct mm *mm, u64 start, u64 pages)
 		cpu_load_cr3(mm->root);
 }
 
+void mm_flush_all(struct mm *mm)
+{
+	mm_flush(mm, 0, 2);
+}
+
 static void zap(struct mm *mm, u64 start, u64 end)
 {
 	u64 zapped = 0, last = start;

@@ -60,6 +60,19 @@ static long map_file(u64 address, u64 length, int prot, int flags, int fd, u64 o
 	return result;
 }
 
+/* Pages that are to be common with processes to come need a place that none of them owns. */
+static long map_shared_memory(u64 address, u64 length, int prot, int flags)
+{
+	if (length == 0 || length > TASK_SIZE)
+		return length ? -ENOMEM : -EINVAL;
+	struct node *node = node_new_shared_memory(ALIGN_UP(length, PAGE_SIZE));
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	long at = mm_map(current->mm, address, length, prot, flags, node, 0);
+	node_put(node);
+	return at;
+}
+
 SYSCALL_DEFINE6(mmap, u64, address, u64, length, int, prot, int, flags, int, fd, u64, offset)
 {
 	int type = flags & MAP_TYPE;
@@ -71,6 +84,8 @@ SYSCALL_DEFINE6(mmap, u64, address, u64, length, int, prot, int, flags, int, fd,
 	prot &= PROT_ALL;
 	if (!(flags & MAP_ANONYMOUS))
 		return map_file(address, length, prot, flags, fd, offset);
+	if (flags & MAP_SHARED)
+		return map_shared_memory(address, length, prot, flags);
 	long at = mm_map(current->mm, address, length, prot, flags, NULL, 0);
 	if (at > 0 && prot & PROT_WRITE && (length <= EAGER_BYTES || flags & MAP_POPULATE))
 		premap(current->mm, (u64)at, length);

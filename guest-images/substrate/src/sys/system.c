@@ -104,6 +104,22 @@ SYSCALL_DEFINE5(prctl, int, option, u64, a, u64, b, u64, c, u64, d)
 	}
 	case PR_GET_NAME:
 		return copy_to_user((void *)a, process->name, sizeof(process->name)) ? -EFAULT : 0;
+	case PR_SET_PDEATHSIG:
+		if (a > 64)
+			return -EINVAL;
+		process->death_signal = (u32)a;
+		return 0;
+	case PR_GET_PDEATHSIG: {
+		const int signo = (int)process->death_signal;
+		return copy_to_user((void *)a, &signo, sizeof(signo)) ? -EFAULT : 0;
+	}
+	case PR_SET_CHILD_SUBREAPER:
+		process->subreaper = a != 0;
+		return 0;
+	case PR_GET_CHILD_SUBREAPER: {
+		const int subreaper = process->subreaper;
+		return copy_to_user((void *)a, &subreaper, sizeof(subreaper)) ? -EFAULT : 0;
+	}
 	case PR_GET_DUMPABLE:
 		return 1;
 	case PR_CAPBSET_READ:
@@ -173,6 +189,13 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 		usage.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
 		usage.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
 		usage.ru_maxrss = (long)(MAX(current->process->max_resident, mm_resident_bytes(current->mm)) >> 10);
+	} else {
+		const struct process *process = current->process;
+		usage.ru_utime.tv_sec = (long)(process->reaped.user_ns / NSEC_PER_SEC);
+		usage.ru_utime.tv_usec = (long)(process->reaped.user_ns % NSEC_PER_SEC / 1000);
+		usage.ru_stime.tv_sec = (long)(process->reaped.system_ns / NSEC_PER_SEC);
+		usage.ru_stime.tv_usec = (long)(process->reaped.system_ns % NSEC_PER_SEC / 1000);
+		usage.ru_maxrss = (long)(process->reaped.max_resident >> 10);
 	}
 	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;
 }

@@ -180,6 +180,23 @@ void futex_release_robust(u64 head, u32 tid)
 		release_lock(pending + (u64)list.futex_offset, tid);
 }
 
+SYSCALL_DEFINE2(set_robust_list, u64, head, size_t, size)
+{
+	if (size != sizeof(struct robust_list_head))
+		return -EINVAL;
+	current->robust_list = head;
+	return 0;
+}
+
+SYSCALL_DEFINE3(get_robust_list, int, tid, u64 __user *, head, size_t __user *, size)
+{
+	const size_t length = sizeof(struct robust_list_head);
+	struct task *task = tid ? task_find((u32)tid) : current;
+	if (!task)
+		return -ESRCH;
+	return copy_to_user(head, &task->robust_list, sizeof(u64)) || copy_to_user(size, &length, sizeof(length)) ? -EFAULT : 0;
+}
+
 SYSCALL_DEFINE6(futex, u64, address, u32, op, u32, value, u64, timeout, u64, address2, u32, value3)
 {
 	u32 command = op & FUTEX_CMD_MASK, current_value;

@@ -129,6 +129,7 @@ void fpu_drop(struct task *task)
 		fpu_owner = NULL;
 }
 
+/* Once its stack and its address space are not in use any more. */
 static void free_dead(void)
 {
 	if (dead && dead != current) {
@@ -152,10 +153,19 @@ void switch_context(struct task *next)
 	switch_stack(&previous->kernel_rsp, next->kernel_rsp);
 }
 
+/* The current task goes on: in its own memory, and not without looking at what was sent to it while it did not run. */
+static void switched(void)
+{
+	mm_switch(current->mm);
+	free_dead();
+	if (signal_pending())
+		cpu0.work = 1;
+}
+
 /* A new task's first steps, still in the kernel. */
 void task_started(void)
 {
-	free_dead();
+	switched();
 	task_begin();
 	free_dead();
 }
@@ -175,8 +185,7 @@ void schedule(void)
 		dead = current;
 	}
 	switch_context(next);
-	free_dead();
-	mm_switch(current->mm);
+	switched();
 }
 
 void yield(void)
@@ -226,6 +235,12 @@ long wait_sleep(u64 deadline)
 	wait_begin(task, deadline);
 	schedule();
 	return wait_end(task);
+}
+
+void wait_uninterrupted(void)
+{
+	wait_begin(current, NO_DEADLINE);
+	schedule();
 }
 
 long wait_once(struct wait_queue *q, u64 deadline)

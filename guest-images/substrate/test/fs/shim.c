@@ -251,6 +251,17 @@ struct process *process_find(u32 pid) { return pid == test_process.pid ? &test_p
 struct process *process_next(u32 pid) { return pid < test_process.pid ? &test_process : NULL; }
 struct task *task_find(u32 tid) { return tid == test_task.tid ? &test_task : NULL; }
 
+u32 process_parent_pid(const struct process *process)
+{
+	(void)process;
+	return 1;
+}
+
+u32 task_limit(void)
+{
+	return 4096;
+}
+
 long signal_send(struct process *process, int signo)
 {
 	(void)process;
