@@ -3,10 +3,15 @@
 #ifndef SUBSTRATE_PROCESS_H
 #define SUBSTRATE_PROCESS_H
 
+#include <substrate/list.h>
 #include <substrate/task.h>
 
 /* The agent's role towards processes: the parent of those that have no other. */
 #define INIT_PID 1
+
+/* All processes, by pid. */
+struct list *process_list(void);
+#define for_each_process(process) list_for_each(process, process_list(), link)
 
 /* A task with an empty pt_regs on its stack, not in any list; NULL when memory is exhausted. */
 struct task *task_new(struct process *process);

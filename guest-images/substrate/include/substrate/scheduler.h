@@ -16,6 +16,8 @@ struct task;
 void wake_timer_init(paddr_t base);
 
 void task_wake(struct task *task);
+/* If it wants to run, it is the next. */
+void task_hurry(struct task *task);
 /* Runs somebody else, or idles. The caller has set its own state. */
 void schedule(void);
 /* Lets the others run first. */

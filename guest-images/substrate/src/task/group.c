@@ -11,8 +11,9 @@ static struct process *process_of(int pid)
 
 static bool group_exists(u32 pgid, u32 sid)
 {
-	for (const struct process *p = process_next(0); p; p = process_next(p->pid))
-		if (p->pgid == pgid && p->sid == sid)
+	const struct process *process;
+	for_each_process(process)
+		if (process->pgid == pgid && process->sid == sid)
 			return true;
 	return false;
 }
@@ -57,8 +58,9 @@ SYSCALL_DEFINE2(setpgid, int, pid, int, pgid)
 SYSCALL_DEFINE0(setsid)
 {
 	struct process *self = current->process;
-	for (const struct process *p = process_next(0); p; p = process_next(p->pid))
-		if (p->pgid == self->pid)
+	const struct process *process;
+	for_each_process(process)
+		if (process->pgid == self->pid)
 			return -EPERM;
 	self->sid = self->pgid = self->pid;
 	return self->sid;

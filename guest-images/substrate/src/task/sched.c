@@ -12,6 +12,7 @@
 #include <substrate/mm.h>
 #include <substrate/printk.h>
 #include <substrate/scheduler.h>
+#include <substrate/signal.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
 #include <substrate/trap.h>
@@ -79,6 +80,14 @@ void task_wake(struct task *task)
 		return;
 	task->state = TASK_RUNNABLE;
 	list_push_back(&run_queue, &task->run_link);
+}
+
+void task_hurry(struct task *task)
+{
+	if (task->state != TASK_RUNNABLE || list_empty(&task->run_link))
+		return;
+	list_remove(&task->run_link);
+	list_push_front(&run_queue, &task->run_link);
 }
 
 static void idle(void)
@@ -202,7 +211,9 @@ void exit_work(struct pt_regs *regs)
 	cpu0.work = 0;
 	devices_poll();
 	timers_expire(monotonic_ns());
-	yield();
+	/* What is to end does so before the others run. */
+	if (!signal_pending_fatal())
+		yield();
 	signals_deliver(regs);
 }
 

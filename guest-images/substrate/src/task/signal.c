@@ -248,10 +248,14 @@ long signal_send_tree(struct process *process, int signo)
 	info.si_code = SI_USER;
 	if (signo != SIGKILL)
 		return send(process, NULL, signo, &info);
-	u64 tree = process->tree;
-	for (struct process *member = process_next(0); member; member = process_next(member->pid))
-		if (member->tree == tree)
+	struct process *member;
+	struct task *task;
+	for_each_process(member)
+		if (member->tree == process->tree)
 			send(member, NULL, signo, &info);
+	/* The host waits for the end of this one, however many others there are. */
+	list_for_each(task, &process->threads, thread_link)
+		task_hurry(task);
 	return 0;
 }
 
@@ -661,10 +665,11 @@ static bool may_signal(const struct process *target)
 static long send_to_many(bool (*belongs)(const struct process *, u32), u32 id, int signo, const siginfo_t *info)
 {
 	long result = -ESRCH;
-	for (struct process *p = process_next(0); p; p = process_next(p->pid)) {
-		if (!belongs(p, id))
+	struct process *process;
+	for_each_process(process) {
+		if (!belongs(process, id))
 			continue;
-		long sent = may_signal(p) ? send(p, NULL, signo, info) : -EPERM;
+		long sent = may_signal(process) ? send(process, NULL, signo, info) : -EPERM;
 		if (result != 0)
 			result = sent;
 	}
