@@ -7,7 +7,6 @@
 #include <substrate/syscall.h>
 #include <substrate/time.h>
 #include <substrate/uaccess.h>
-#include <substrate/utsname.h>
 #include "../../src/fs/node.h"
 #include "shim.h"
 
@@ -293,9 +292,6 @@ static u64 clock_ns = 1700000000UL * NSEC_PER_SEC;
 
 u64 realtime_ns(void) { return clock_ns += 1000; }
 u64 monotonic_ns(void) { return clock_ns - 1699999900UL * NSEC_PER_SEC; }
-
-const char kernel_release[] = "6.1.0-test", kernel_version[] = "#1";
-const char *kernel_hostname(void) { return "test"; }
 
 void random_reseed(const void *seed, size_t n) { (void)seed, (void)n; }
 
