@@ -53,6 +53,18 @@ void host_shell(const char *fmt, ...)
 	}
 }
 
+uint64_t host_parse(const char *text)
+{
+	char *end;
+	uint64_t number = strtoull(text, &end, 0);
+
+	if (number == 0 || *end) {
+		fprintf(stderr, "not a number above 0: %s\n", text);
+		exit(1);
+	}
+	return number;
+}
+
 long host_number(const char *path)
 {
 	FILE *file = fopen(path, "r");

@@ -19,7 +19,7 @@ noreturn void abort(void);
 void __asan_poison_memory_region(const volatile void *p, size_t size);
 
 long shim_allocations, shim_frames, shim_fail_after = -1;
-u64 shim_bad_from, shim_bad_to, shim_total_frames = 16384;
+u64 shim_bad_from, shim_bad_to, shim_total_frames = 16384, shim_seed = 39608;
 long (*shim_sleep)(struct wait_queue *q);
 int shim_last_signal;
 char shim_panic_text[256];

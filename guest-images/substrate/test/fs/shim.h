@@ -51,7 +51,9 @@ void check_equal(const char *file, int line, const char *what, long actual, long
 /* Does the text have this part in it? */
 bool contains(const char *text, const char *part);
 
-/* A generator of test data: the same numbers for the same seed. */
+/* The seed of what is random in the tests: the same in every run, unless the command line gives another. */
+extern u64 shim_seed;
+/* A generator of test data: the same numbers for the same seed, which is not 0. */
 u64 next_random(u64 *state);
 
 /* ---- the tests ---- */
