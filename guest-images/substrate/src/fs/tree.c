@@ -475,7 +475,7 @@ static long read_lower(struct node *dir, u64 *pos, struct dir_sink *sink, bool *
 	return 0;
 }
 
-long tree_readdir(struct node *dir, u64 *pos, struct dir_sink *sink)
+long tree_readdir(struct node *dir, u64 *pos, u64 *end, struct dir_sink *sink)
 {
 	const struct entry *e;
 	bool full = false;
@@ -485,13 +485,15 @@ long tree_readdir(struct node *dir, u64 *pos, struct dir_sink *sink)
 		return error;
 	if (dir->ops && dir->ops->readdir)
 		return dir->ops->readdir(dir, pos, sink);
+	if (*end == 0)
+		*end = dir->dir.next_cookie;
 	if (dir->has_lower) {
 		error = read_lower(dir, pos, sink, &full);
 		if (error < 0 || full)
 			return error;
 	}
 	list_for_each(e, &dir->dir.entries, link) {
-		if (!e->node || e->cookie == 0 || e->cookie < *pos)
+		if (!e->node || e->cookie == 0 || e->cookie < *pos || e->cookie >= *end)
 			continue;
 		if (!sink->emit(sink, e->name, e->len, e->node->ino, type_of_mode(e->node->mode), e->cookie + 1))
 			return 0;
