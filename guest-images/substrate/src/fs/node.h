@@ -45,7 +45,7 @@ struct node_ops {
 	ssize_t (*readlink)(struct node *link, char *buf, size_t size);
 	/* Where a link leads that is not followed by its text: referenced node, and the open file it stands for if any (not held). */
 	struct node *(*follow)(struct node *link, struct file **file);
-	/* Fills a directory of the tree when it is first looked into. */
+	/* Fills a directory of the tree when it is first looked into; again when it failed. */
 	long (*populate)(struct node *dir);
 	/* What an open file of this node does. */
 	const struct file_ops *file_ops;

@@ -142,10 +142,16 @@ static void detach(struct entry *e)
 
 static long populate(struct node *dir)
 {
-	if (dir->dir.populated)
+	long error;
+
+	if (dir->dir.populated || !dir->ops || !dir->ops->populate)
 		return 0;
+	/* At once, because filling looks into the directory; but what failed is tried again. */
 	dir->dir.populated = true;
-	return dir->ops && dir->ops->populate ? dir->ops->populate(dir) : 0;
+	error = dir->ops->populate(dir);
+	if (error < 0)
+		dir->dir.populated = false;
+	return error;
 }
 
 /* Makes an entry for a name that only the image has so far. Entry or ERR_PTR(-ENOENT…). */

@@ -19,6 +19,7 @@ noreturn void abort(void);
 void __asan_poison_memory_region(const volatile void *p, size_t size);
 
 long shim_allocations, shim_frames, shim_fail_after = -1;
+bool shim_fail_once;
 u64 shim_bad_from, shim_bad_to, shim_total_frames = 16384, shim_seed = 39608;
 long (*shim_sleep)(struct wait_queue *q);
 int shim_last_signal;
@@ -36,8 +37,11 @@ static bool fails(void)
 {
 	if (shim_fail_after > 0)
 		shim_fail_after--;
-	else if (shim_fail_after == 0)
+	else if (shim_fail_after == 0) {
+		if (shim_fail_once)
+			shim_fail_after = -1;
 		return true;
+	}
 	return false;
 }
 

@@ -15,6 +15,8 @@ struct wait_queue;
 
 /* Memory in use, for finding leaks; and how many more allocations succeed (negative: all). */
 extern long shim_allocations, shim_frames, shim_fail_after;
+/* Only one allocation fails, not all from it on. */
+extern bool shim_fail_once;
 /* Addresses from…to do not exist for the program. */
 extern u64 shim_bad_from, shim_bad_to;
 /* What happens instead of sleeping: changes something and returns 0, or ends the wait with an error. NULL: sleeping is an error. */
