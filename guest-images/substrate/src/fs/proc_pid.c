@@ -478,7 +478,7 @@ long print_limits(struct text *t, u32 pid)
 		text_printf(t, "%-26s", names[i][0]);
 		print_limit(t, process->rlimit[i][0]);
 		print_limit(t, process->rlimit[i][1]);
-		text_printf(t, "%-10s\n", names[i][1]);
+		text_printf(t, *names[i][1] ? "%-10s\n" : "%s\n", names[i][1]);
 	}
 	return 0;
 }
