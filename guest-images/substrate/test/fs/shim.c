@@ -164,28 +164,29 @@ size_t clear_user(void __user *dst, size_t n)
 	return n - there;
 }
 
+/* The length of a string of the program's, below `size`. */
+static ssize_t user_length(const char __user *src, size_t size)
+{
+	size_t there = reachable((u64)src, size), len = strnlen(src, there);
+
+	return len < there ? (ssize_t)len : there < size ? -EFAULT : -ENAMETOOLONG;
+}
+
 ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
-		if (copy_from_user(dst + i, src + i, 1))
-			return -EFAULT;
-		if (!dst[i])
-			return (ssize_t)i;
-	}
-	return -ENAMETOOLONG;
+	ssize_t len = user_length(src, size);
+
+	if (len >= 0)
+		memcpy(dst, src, (size_t)len + 1);
+	return len;
 }
 
 char *path_from_user_empty_ok(const char __user *src)
 {
-	char *text = kmalloc(PATH_MAX), *path;
-	ssize_t len;
-
-	if (!text)
-		return ERR_PTR(-ENOMEM);
-	len = strncpy_from_user(text, src, PATH_MAX);
+	ssize_t len = user_length(src, PATH_MAX);
 	/* Exactly as long as the path, so that reading beyond it is noticed. */
-	path = len < 0 ? ERR_PTR(len) : kstrndup(text, (size_t)len);
-	kfree(text);
+	char *path = len < 0 ? ERR_PTR(len) : kstrndup(src, (size_t)len);
+
 	return path ? path : ERR_PTR(-ENOMEM);
 }
 
