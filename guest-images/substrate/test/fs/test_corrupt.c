@@ -19,8 +19,10 @@ static const char script[] =
 	"for n in 1 100 4095 4096 5000 9000; do head -c $n /dev/zero > a/f$n; done; ln a/f100 a/b/hard; ln a/f5000 hard;"
 	"ln -s a/b/../f100 soft; ln -s $(head -c 3000 /dev/zero | tr '\\0' x) long; mkfifo fifo; mknod null c 1 3";
 
-static const u8 *intact;
-static u64 intact_size, state;
+/* One with tails behind inodes, one with tails in blocks of their own. */
+static const struct image { const u8 *bytes; u64 size; } *intact;
+static struct image images[2];
+static u64 state;
 
 static u64 below(u64 n)
 {
@@ -29,22 +31,38 @@ static u64 below(u64 n)
 
 /* ---- damage ---- */
 
-/* Where the damage is: in the super block, or in what is not all zeroes, by 32-byte slots. */
+/* Where the damage is: in the super block, in the last block, or in what is not all zeroes, by 32-byte slots. */
 static u64 random_place(u64 size)
 {
-	u64 at;
+	u64 at, kind = below(5), last = MIN(size, 4096);
 
-	if (below(4) == 0)
+	if (kind == 0)
 		return 1024 + below(128);
 	for (u32 tries = 0; tries < 64; tries++) {
 		bool zero = true;
-		at = below(size) & ~31UL;
+		at = (kind == 1 ? size - last + below(last) : below(size)) & ~31UL;
 		for (u32 i = 0; i < 32; i++)
-			zero = zero && !intact[at + i];
+			zero = zero && !intact->bytes[at + i];
 		if (!zero)
 			break;
 	}
 	return at + below(32);
+}
+
+/* Where the image ends: mostly where it should. Otherwise anywhere, or where a block ends, so that what reads on is noticed. */
+static u64 random_end(void)
+{
+	u64 at = below(intact->size) + 1;
+
+	switch (below(6)) {
+	case 0:
+		return at;
+	case 1:
+	case 2:
+		return MIN(ALIGN_UP(at, 4096), intact->size);
+	default:
+		return intact->size;
+	}
 }
 
 static void change(u8 *image, u64 size)
@@ -72,7 +90,7 @@ static void change(u8 *image, u64 size)
 		break;
 	default:
 		/* One slot for another: inodes and entries in places they are not meant for. */
-		memmove(image + (at & ~31UL), intact + (random_place(size) & ~31UL), 32);
+		memcpy(image + (at & ~31UL), intact->bytes + (random_place(size) & ~31UL), 32);
 	}
 }
 
@@ -81,10 +99,8 @@ static u8 *damaged(u64 *size)
 {
 	u8 *image;
 
-	*size = intact_size;
-	if (below(12) == 0)
-		*size = below(2) ? below(intact_size) + 1 : (below(intact_size / 4096) + 1) * 4096;
-	image = host_copy(intact, *size);
+	*size = random_end();
+	image = host_copy(intact->bytes, *size);
 	if (*size < 2048)
 		return image;
 	for (u64 changes = 1 + below(MOST_CHANGES); changes; changes--)
@@ -138,16 +154,24 @@ static void use_file(const char *path, u64 size)
 
 static void use_directory(char *path, size_t len);
 
+static void use_link(const char *path, u64 size)
+{
+	long n = CALL(readlink, path, shared->kernel, PATH_MAX);
+
+	CHECK(n < 0 || (n < PATH_MAX && (u64)n == size), "%s: a text of %ld bytes, not %lu", path, n, (unsigned long)size);
+	CALL(stat, path, shared->kernel);
+}
+
 static void use(char *path, size_t len)
 {
 	struct stat st;
 
 	if (++nodes > MOST_NODES || CALL(lstat, path, &st) < 0 || st.st_dev != device)
 		return;
-	CALL(readlink, path, shared->kernel, PATH_MAX);
-	CALL(stat, path, shared->kernel);
 	CALL(access, path, 4);
-	if ((st.st_mode & S_IFMT) == S_IFREG)
+	if ((st.st_mode & S_IFMT) == S_IFLNK)
+		use_link(path, (u64)st.st_size);
+	else if ((st.st_mode & S_IFMT) == S_IFREG)
 		use_file(path, (u64)st.st_size);
 	else if ((st.st_mode & S_IFMT) == S_IFDIR)
 		use_directory(path, len);
@@ -197,6 +221,7 @@ static void use_image(u64 number)
 	u64 size;
 
 	state = shim_seed * 1000003 + number;
+	intact = &images[number % 2];
 	image = damaged(&size);
 	nodes = 0;
 	if (shim_boot(image, size)) {
@@ -225,11 +250,14 @@ static void use_images(u64 first)
 void test_corrupt(void)
 {
 	const char *directory = tree_make("corrupt", script);
-	char image[256];
+	static const char *const options[] = { "", "-Enoinline_data" };
+	char path[256];
 
-	snprintf(image, sizeof(image), "%s.erofs", directory);
-	host_shell("mkfs.erofs --quiet %s %s >/dev/null 2>&1", image, directory);
-	intact = host_load(image, &intact_size);
+	for (u32 i = 0; i < ARRAY_SIZE(images); i++) {
+		snprintf(path, sizeof(path), "%s.erofs", directory);
+		host_shell("rm -f %s; mkfs.erofs --quiet %s %s %s >/dev/null 2>&1", path, options[i], path, directory);
+		images[i].bytes = host_load(path, &images[i].size);
+	}
 	booted = (u32 *)shared->host;
 	*booted = 0;
 	for (u64 first = 0; first < IMAGES; first += IMAGES_AT_ONCE)
@@ -238,5 +266,6 @@ void test_corrupt(void)
 	/* The damage must not be so bad that nothing is tested, nor so slight that nothing is refused. */
 	CHECK(*booted > IMAGES / 4 && *booted < IMAGES, "%u of %u images could be used", *booted, IMAGES);
 	host_print("  %u of %u images could be used\n", *booted, IMAGES);
-	host_free((void *)intact);
+	for (u32 i = 0; i < ARRAY_SIZE(images); i++)
+		host_free((void *)images[i].bytes);
 }

@@ -182,7 +182,7 @@ static void check_faults(void)
 
 static void check_file_size_limit(void)
 {
-	struct pair fd = both_open("/limited", O_RDWR | O_CREAT, 0600);
+	struct pair fd = both_open("/limited", O_RDWR | O_CREAT, 0600), in = both_open("/f", O_RDONLY, 0);
 
 	limit(RLIMIT_FSIZE, 5000);
 	shim_last_signal = 0;
@@ -196,6 +196,12 @@ static void check_file_size_limit(void)
 	CHECK_EQ(shim_last_signal, SIGXFSZ);
 	CHECK_EQ(BOTH_FD(ftruncate, fd, 100), 0);
 	CHECK_EQ(BOTH_FD(fallocate, fd, 0, 0, 5001), -EFBIG);
+	/* What could not be written is not lost for the reader. */
+	CHECK_EQ(BOTH_FD(lseek, fd, 0, SEEK_SET), 0);
+	CHECK_EQ(both_answer(__FILE__, __LINE__, "sendfile", CALL(sendfile, fd.ours, in.ours, 0, 8000),
+	                     HOST(sendfile, fd.host, in.host, 0, 8000)), 5000);
+	CHECK_EQ(BOTH_FD(lseek, in, 0, SEEK_CUR), 5000);
+	both_close(in);
 	limit(RLIMIT_FSIZE, ~0UL);
 	CHECK_EQ(BOTH_FD(ftruncate, fd, 5001), 0);
 	both_close(fd);
