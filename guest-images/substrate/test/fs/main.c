@@ -28,6 +28,10 @@ int main(int argc, char **argv);
 int main(int argc, char **argv)
 {
 	argc = without_seed(argc, argv);
+	if (!host_is_root()) {
+		host_print("the file system's tests make devices and change the root directory: run them as root\n");
+		return 1;
+	}
 	for (u32 i = 0; i < ARRAY_SIZE(tests); i++) {
 		bool wanted = argc < 2;
 		for (int a = 1; a < argc; a++)

@@ -15,7 +15,6 @@ void *malloc(size_t size);
 void *realloc(void *p, size_t size);
 void free(void *p);
 int posix_memalign(void **p, size_t alignment, size_t size);
-noreturn void abort(void);
 void __asan_poison_memory_region(const volatile void *p, size_t size);
 
 long shim_allocations, shim_frames, shim_fail_after = -1;
@@ -334,7 +333,7 @@ noreturn void panic(const char *fmt, ...)
 	if (panic_armed)
 		__builtin_longjmp(panic_return, 1);
 	host_print("panic: %s\n", shim_panic_text);
-	abort();
+	host_abort();
 }
 
 noreturn void check_failed(const char *file, int line, const char *what, const char *fmt, ...)
@@ -346,7 +345,7 @@ noreturn void check_failed(const char *file, int line, const char *what, const c
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	host_print("%s:%d: %s: %s\n", file, line, what, text);
-	abort();
+	host_abort();
 }
 
 void check_equal(const char *file, int line, const char *what, long actual, long expected)
