@@ -8,7 +8,11 @@ is_jdk_25() {
 }
 
 find_jdk_25() {
-  # The wrapper runs with "set -f"; here the patterns are wanted.
+  # The wrapper runs with "set -f", the other scripts without; here the patterns are wanted.
+  case "$-" in
+    *f*) patterns_off=-f ;;
+    *) patterns_off=+f ;;
+  esac
   set +f
   path_java="$(command -v javac || :)"
   [ -z "$path_java" ] || path_java="$(dirname "$(dirname "$(readlink -f "$path_java")")")"
@@ -16,7 +20,7 @@ find_jdk_25() {
     /usr/lib/jvm/* /usr/java/* /opt/java/* /opt/jdk* \
     "${HOME-}"/.sdkman/candidates/java/* "${HOME-}"/.jdks/* "${HOME-}"/.local/share/mise/installs/java/*; do
     if is_jdk_25 "$jdk"; then
-      set -f
+      set "$patterns_off"
       JAVA_HOME="$jdk"
       export JAVA_HOME
       return

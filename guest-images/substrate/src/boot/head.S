@@ -16,7 +16,7 @@
 #define MSR_LSTAR 0xc0000082
 #define MSR_SFMASK 0xc0000084
 #define EFER_BITS 0xd01        /* SCE, LME, LMA, NXE */
-#define SFMASK_BITS 0x47700    /* AC, NT, IOPL, DF, IF, TF: what the kernel wants clear */
+#define SFMASK_BITS 0x47500    /* AC, NT, IOPL, DF, TF: what the kernel wants clear; init_native adds IF */
 #define CR0_BITS 0x80010033    /* PG, WP, NE, ET, MP, PE; not AM, so that a program's AC flag means nothing */
 #define CR4_BITS 0x6a0         /* PAE, PGE, OSFXSR, OSXMMEXCPT; init_native adds what CPUID offers */
 

@@ -15,6 +15,8 @@ extern u8 tss_rsp0[];
 #define KERNEL_TEXT_PHYS 0x200000UL
 #define PTE_NX (1UL << 63)
 
+#define MSR_SFMASK 0xc0000084
+#define RFLAGS_IF (1UL << 9)
 #define CR4_FSGSBASE (1UL << 16)
 #define CR4_OSXSAVE (1UL << 18)
 #define CR4_SMEP (1UL << 20)
@@ -23,6 +25,18 @@ extern u8 tss_rsp0[];
 void cpuid(u32 leaf, u32 subleaf, u32 out[4])
 {
 	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
+}
+
+static u64 rdmsr(u32 index)
+{
+	u32 low, high;
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+	return (u64)high << 32 | low;
+}
+
+static void wrmsr(u32 index, u64 value)
+{
+	__asm__ volatile("wrmsr" : : "c"(index), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
 
 /*
@@ -48,6 +62,12 @@ static void init_native(void)
 	u64 cr4;
 	u32 leaf1[4], leaf7[4], leafd[4];
 
+	/*
+	 * A native kernel keeps interrupts off. De-privileged it could not switch them on again: `syscall` must leave the flag
+	 * alone there, as head.S has it.
+	 */
+	__asm__ volatile("cli");
+	wrmsr(MSR_SFMASK, rdmsr(MSR_SFMASK) | RFLAGS_IF);
 	BUG_ON((u64)text_end > KERNEL_BASE + KERNEL_TEXT_PHYS + (2UL << 20));
 	__asm__ volatile("lidt (%0)" : : "r"(idt_native_pointer) : "memory");
 	close_kernel_half();

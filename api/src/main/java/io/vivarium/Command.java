@@ -164,8 +164,8 @@ public final class Command {
     }
 
     /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer
-    /// is called from a thread of its own, one line after the other; while it works, the program can write some 256 KiB
-    /// more and then waits. What it throws kills the program and leaves `exec`.
+    /// is called from a thread of its own, one line after the other; while it works, the program can
+    /// write some 256 KiB more and then waits. What it throws kills the program and leaves `exec`.
     ///
     /// @param consumer of lines, decoded as UTF-8, without their end; a line of more than 64 KiB comes in pieces
     public Command onStdout(Consumer<String> consumer) {

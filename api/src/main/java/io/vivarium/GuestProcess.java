@@ -30,8 +30,8 @@ public final class GuestProcess implements AutoCloseable {
     }
 
     /// What it writes to standard output. Reading waits until there is something and returns -1 after the program's
-    /// end. Closing drops the rest, without the program's notice. A read fails with an [java.io.IOException] when the
-    /// sandbox ends.
+    /// end. Closing drops the rest, without the program's notice. A read fails with an
+    /// [java.io.IOException] when the sandbox ends.
     public InputStream stdout() {
         return execution.stdout();
     }

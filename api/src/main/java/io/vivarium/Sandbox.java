@@ -53,7 +53,8 @@ public final class Sandbox implements AutoCloseable {
     ///
     /// @throws ProgramNotFoundException if there is no such program
     /// @throws ExecRefusedException if the guest cannot run it
-    /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or standard input is a
+    /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or
+    /// standard input is a
     ///     [Stdin#pipe]
     /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
     /// @throws SandboxException if the sandbox ends first, or is closed

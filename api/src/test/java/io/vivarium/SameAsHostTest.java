@@ -40,7 +40,7 @@ class SameAsHostTest {
     }
 
     /// A busybox applet with its arguments, which name files as `/data/…`, and its standard input.
-    private record Case(String input, List<String> arguments) {
+    record Case(String input, List<String> arguments) {
         static Case of(String... arguments) {
             return new Case("", List.of(arguments));
         }
@@ -89,16 +89,18 @@ class SameAsHostTest {
         guestArgv.addAll(test.arguments);
         ExecResult guest =
                 sandbox.exec(Command.of(guestArgv).withEnv("TZ", "UTC").withStdin(Stdin.of(test.input)));
-        Host host = onHost(test);
+        OnHost host = onHost(test);
         assertThat(guest.stderr().text()).isEqualTo(host.stderr);
-        assertThat(guest.stdout().bytes()).isEqualTo(host.stdout);
+        assertThat(new String(guest.stdout().bytes(), StandardCharsets.ISO_8859_1))
+                .isEqualTo(host.stdout);
         assertThat(guest.exitCode()).isEqualTo(host.exitCode);
     }
 
-    private record Host(byte[] stdout, String stderr, int exitCode) {}
+    /// @param stdout every byte a character
+    private record OnHost(String stdout, String stderr, int exitCode) {}
 
     /// Runs it in the image's directory made the root, which the owner root may do; others see it by path names.
-    private static Host onHost(Case test) throws IOException, InterruptedException {
+    private static OnHost onHost(Case test) throws IOException, InterruptedException {
         List<String> argv =
                 new ArrayList<>(List.of("/bin/busybox", "chroot", RealPrograms.ROOT.toString(), "/bin/busybox"));
         assumeThat(Files.getOwner(Path.of("/proc/self")).getName())
@@ -117,8 +119,8 @@ class SameAsHostTest {
             } catch (IOException e) {
                 // It did not want to read.
             }
-            byte[] stdout = process.getInputStream().readAllBytes();
-            return new Host(stdout, Files.readString(errors), process.waitFor());
+            String stdout = new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+            return new OnHost(stdout, Files.readString(errors), process.waitFor());
         } finally {
             Files.delete(errors);
         }
@@ -155,11 +157,11 @@ class SameAsHostTest {
 
     @Test
     void environmentUserAndDirectory() {
-        Command id = Command.of("/bin/busybox", "sh", "-c", "echo $A; pwd; busybox id -u; busybox id -g")
+        Command id = Command.of("/bin/busybox", "sh", "-c", "echo $A; pwd; exec busybox id")
                 .withEnv("A", "b c")
                 .withWorkingDirectory("/data")
                 .withUser(1000, 100);
         ExecResult result = sandbox.exec(id);
-        assertThat(result.stdout().text()).isEqualTo("b c\n/data\n1000\n100\n");
+        assertThat(result.stdout().text()).isEqualTo("b c\n/data\nuid=1000 gid=100\n");
     }
 }

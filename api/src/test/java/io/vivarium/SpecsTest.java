@@ -37,19 +37,21 @@ class SpecsTest {
     @Test
     void commandsAreValues() {
         Command command = Command.of("a", "b c", "d'e");
-        Command timed = command.withTimeout(Duration.ofSeconds(1)).withEnv("X", "1").withEnv("Y", "2");
+        Command timed =
+                command.withTimeout(Duration.ofSeconds(1)).withEnv("X", "1").withEnv("Y", "2");
         assertThat(command).hasToString("a 'b c' 'd'\\''e'");
         assertThat(command.timeout()).isEmpty();
         assertThat(timed.env()).isEqualTo(Map.of("X", "1", "Y", "2"));
         assertThat(timed)
                 .isEqualTo(Command.of(List.of("a", "b c", "d'e"))
                         .withEnv(Map.of("X", "1", "Y", "2"))
-                        .withTimeout(Duration.ofMillis(1000)))
+                        .withTimeout(Duration.ofSeconds(1)))
                 .hasSameHashCodeAs(Command.of("a", "b c", "d'e")
                         .withEnv(Map.of("Y", "2", "X", "1"))
-                        .withTimeout(Duration.ofMillis(1000)))
+                        .withTimeout(Duration.ofSeconds(1)))
                 .isNotEqualTo(command);
-        assertThat(Command.of("a").withStdin(Stdin.of("x"))).isEqualTo(Command.of("a").withStdin(Stdin.of("x")));
+        assertThat(Command.of("a").withStdin(Stdin.of("x")))
+                .isEqualTo(Command.of("a").withStdin(Stdin.of("x")));
     }
 
     @Test

@@ -31,7 +31,8 @@ final class VcpuRunner {
     interface End {
         /// The vCPU stopped for good.
         ///
-        /// @param stop the last; [VcpuStop.Stopped], [VcpuStop.Shutdown], [VcpuStop.Failed] or a [VcpuStop.Halted] that
+        /// @param stop the last; [VcpuStop.Stopped], [VcpuStop.Shutdown], [VcpuStop.Failed] or a
+        /// [VcpuStop.Halted] that
         ///     nothing can interrupt
         void stopped(VcpuStop stop);
 

@@ -33,7 +33,7 @@ class AgentSessionTest {
     private static final SandboxSpec SPEC = SandboxSpec.of(FakeGuests.image());
 
     /// Sends frames in the middle of a program's life.
-    private interface Deed {
+    interface Deed {
         void commit(FakeAgent agent, FakeProcess process);
     }
 

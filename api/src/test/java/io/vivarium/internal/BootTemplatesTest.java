@@ -20,8 +20,7 @@ class BootTemplatesTest {
 
     private static BootTemplates templates() {
         MemorySegment code = MemorySegment.ofArray(new byte[] {1, 2, 3});
-        KernelImage kernel =
-                new KernelImage(KERNEL_AT, List.of(new KernelImage.Segment(KERNEL_AT, code, 3 << 20)));
+        KernelImage kernel = new KernelImage(KERNEL_AT, List.of(new KernelImage.Segment(KERNEL_AT, code, 3 << 20)));
         return new BootTemplates(kernel, MachineMap.commandLine(4711));
     }
 
@@ -68,8 +67,8 @@ class BootTemplatesTest {
             }
         });
         try (Arena arena = Arena.ofShared()) {
-            assertThatThrownBy(() ->
-                            GuestMemory.map(arena, List.of(used.getFirst().at(0))))
+            assertThatThrownBy(
+                            () -> GuestMemory.map(arena, List.of(used.getFirst().at(0))))
                     .isInstanceOf(IllegalStateException.class);
         }
     }
@@ -79,9 +78,6 @@ class BootTemplatesTest {
         assertThat(new MachineMap(5L << 30, 5000).memoryMap())
                 .extracting(range -> "%x+%x %s".formatted(range.address(), range.length(), range.type()))
                 .containsExactly(
-                        "0+9fc00 RAM",
-                        "100000+bff00000 RAM",
-                        "100000000+80000000 RAM",
-                        "1000000000+2000 PERSISTENT");
+                        "0+9fc00 RAM", "100000+bff00000 RAM", "100000000+80000000 RAM", "1000000000+2000 PERSISTENT");
     }
 }

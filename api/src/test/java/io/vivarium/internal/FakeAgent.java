@@ -19,6 +19,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 public final class FakeAgent implements GuestHost {
     /// Java code in place of a program.
     public interface Body {
+        /// What the program does.
+        ///
         /// @return exit code
         int run(FakeProcess process) throws InterruptedException;
     }
@@ -274,13 +276,15 @@ public final class FakeAgent implements GuestHost {
 
     void send(int type, int id, ByteBuffer payload) {
         payload.flip();
-        ByteBuffer frame = payload(12 + payload.remaining())
+        byte[] frame = new byte[12 + payload.remaining()];
+        ByteBuffer.wrap(frame)
+                .order(ByteOrder.LITTLE_ENDIAN)
                 .putInt(payload.remaining())
                 .putShort((short) type)
                 .putShort((short) 0)
                 .putInt(id)
                 .put(payload);
-        sendRaw(frame.array());
+        sendRaw(frame);
     }
 
     /// Sends bytes, whatever they are.

@@ -8,6 +8,7 @@ import io.vivarium.User;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// What a guest sends is hostile: whatever it is, it is taken or refused as a breach, once, and nothing else happens.
@@ -15,8 +16,9 @@ class FrameReaderFuzzTest {
     @FuzzTest
     void anyBytesFromTheGuest(FuzzedDataProvider data) {
         AtomicInteger breaches = new AtomicInteger();
-        AgentSession session = new AgentSession(bytes -> bytes.position(bytes.limit()), _ -> breaches.incrementAndGet());
-        session.open(Instant.EPOCH);
+        AgentSession session =
+                new AgentSession(bytes -> bytes.position(bytes.limit()), _ -> breaches.incrementAndGet());
+        CompletableFuture<AgentSession.GuestHello> _ = session.open(Instant.EPOCH);
         OutputCollector stdout = new OutputCollector(Execution.WINDOW, 100);
         OutputPipe stderr = new OutputPipe(Execution.WINDOW, _ -> {});
         session.spawn(
