@@ -80,12 +80,16 @@ static bool copy_areas(struct mm *from, struct mm *to)
 	to->areas = kmalloc(MAX(from->area_count, 1U) * sizeof(*to->areas));
 	if (!to->areas)
 		return false;
-	to->area_capacity = from->area_count;
-	to->area_count = from->area_count;
-	memcpy(to->areas, from->areas, from->area_count * sizeof(*to->areas));
-	for (u32 i = 0; i < to->area_count; i++)
-		if (to->areas[i].node)
-			node_get(to->areas[i].node);
+	to->area_capacity = MAX(from->area_count, 1U);
+	for (u32 i = 0; i < from->area_count; i++) {
+		const struct area *area = &from->areas[i];
+		if (area->flags & AREA_NOT_COPIED)
+			continue;
+		to->areas[to->area_count++] = *area;
+		to->mapped += area->end - area->start;
+		if (area->node)
+			node_get(area->node);
+	}
 	return true;
 }
 
@@ -94,7 +98,6 @@ struct mm *mm_fork(struct mm *from)
 	struct mm *to = mm_new();
 	if (!to)
 		return NULL;
-	to->mapped = from->mapped;
 	to->map_top = from->map_top;
 	to->stack_top = from->stack_top;
 	to->brk_start = from->brk_start;
@@ -102,9 +105,9 @@ struct mm *mm_fork(struct mm *from)
 	bool plenty = frames_available() > frames_total() / 4;
 	struct copy copy = { .from = from, .to = to, .eager_left = plenty ? EAGER_IN_ALL : 0 };
 	bool done = copy_areas(from, to);
-	for (u32 i = 0; done && i < from->area_count; i++) {
-		copy.area = &from->areas[i];
-		done = copy_area(&copy);
+	for (u32 i = 0; done && i < to->area_count; i++) {
+		copy.area = &to->areas[i];
+		done = copy.area->flags & AREA_WIPED || copy_area(&copy);
 	}
 	if (copy.protected)
 		mm_flush_all(from);

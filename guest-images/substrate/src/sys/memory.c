@@ -116,9 +116,17 @@ SYSCALL_DEFINE3(madvise, u64, address, u64, length, int, advice)
 	case MADV_DONTNEED:
 	case MADV_DONTNEED_LOCKED:
 		return mm_discard(current->mm, address, length);
+	case MADV_DONTFORK:
+		return mm_mark(current->mm, address, length, AREA_NOT_COPIED, 0);
+	case MADV_DOFORK:
+		return mm_mark(current->mm, address, length, 0, AREA_NOT_COPIED);
+	case MADV_WIPEONFORK:
+		return mm_mark(current->mm, address, length, AREA_WIPED, 0);
+	case MADV_KEEPONFORK:
+		return mm_mark(current->mm, address, length, 0, AREA_WIPED);
 	/* Hints about use that change nothing a program could see. */
-	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_FREE: case MADV_DONTFORK:
-	case MADV_DOFORK: case MADV_HUGEPAGE: case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_COLD:
+	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_FREE:
+	case MADV_HUGEPAGE: case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_COLD:
 	case MADV_PAGEOUT: case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_COLLAPSE:
 		return 0;
 	default:
