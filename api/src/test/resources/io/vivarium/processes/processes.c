@@ -40,6 +40,16 @@ static int status_of(pid_t child)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// The same, however often a handler runs meanwhile.
+static int status_again(pid_t child)
+{
+	int status;
+	do
+		status = status_of(child);
+	while (status < 0 && errno == EINTR);
+	return status;
+}
+
 static void sleep_for_ever(void)
 {
 	for (;;)
@@ -381,24 +391,31 @@ static void child_signals(void)
 	say("ignored", wait(0));
 }
 
-// A handler that interrupts wait(2), with and without SA_RESTART.
+// A handler interrupts wait(2), unless it has SA_RESTART. The child goes on until the parent was interrupted, or for a while.
 static void interrupted_wait(void)
 {
 	for (int restart = 0; restart < 2; restart++) {
 		struct sigaction action = { .sa_sigaction = on_child, .sa_flags = SA_SIGINFO | (restart ? SA_RESTART : 0) };
+		int seen[2];
+		pipe2(seen, O_NONBLOCK);
 		sigaction(SIGUSR1, &action, 0);
 		pid_t parent = getpid(), child = fork();
 		if (child == 0) {
-			usleep(20000);
-			kill(parent, SIGUSR1);
-			usleep(20000);
+			char byte;
+			close(seen[1]);
+			for (int i = 0; restart ? i < 20 : read(seen[0], &byte, 1) != 0; i++) {
+				kill(parent, SIGUSR1);
+				usleep(1000);
+			}
 			_exit(6);
 		}
 		int status;
 		pid_t result = waitpid(child, &status, 0);
 		say("wait", result > 0 ? WEXITSTATUS(status) : -1);
+		close(seen[0]);
+		close(seen[1]);
 		if (result < 0)
-			say("again", status_of(child));
+			say("again", status_again(child));
 	}
 }
 
