@@ -447,6 +447,7 @@ struct process *process_spawn(struct spawn_request *request, char *reason, size_
 		return ERR_PTR(-ENOMEM);
 	struct process *process = calloc(1, sizeof(*process));
 	process->pid = (u32)(100 + kernel.processes++);
+	process->tree = process->pid;
 	process->agent = request->agent;
 	memcpy(kernel.stdio, request->stdio, sizeof(kernel.stdio));
 	describe(request);

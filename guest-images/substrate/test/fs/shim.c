@@ -380,7 +380,7 @@ bool shim_boot(const void *image, u64 size)
 	fs_init((paddr_t)image, size);
 	panic_armed = false;
 
-	test_process = (struct process){ .pid = 7, .refs = 1, .name = "test" };
+	test_process = (struct process){ .pid = 7, .pgid = 7, .sid = 7, .refs = 1, .name = "test" };
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		test_process.rlimit[i][0] = test_process.rlimit[i][1] = ~0UL;
 	test_process.rlimit[RLIMIT_NOFILE][0] = 1024;
