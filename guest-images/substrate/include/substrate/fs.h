@@ -14,6 +14,7 @@
 #define NAME_MAX 255
 #define SYMLINK_MAX_FOLLOWS 40
 
+struct epoll_item;
 struct file;
 struct node;
 struct task;
@@ -35,6 +36,7 @@ struct file {
 	const struct file_ops *ops;
 	struct node *node; /* held; what fstat describes */
 	void *private;     /* the owner's */
+	struct epoll_item *watches; /* of the epolls that watch it */
 	u64 pos;
 	u32 flags; /* O_* as open(2) keeps them */
 	u32 refs;

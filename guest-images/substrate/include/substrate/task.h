@@ -7,6 +7,7 @@
 #include <substrate/list.h>
 #include <substrate/regs.h>
 #include <substrate/sched.h>
+#include <substrate/timer.h>
 #include <substrate/types.h>
 
 #define KERNEL_STACK_SIZE (16UL << 10)
@@ -64,8 +65,7 @@ struct task {
 	struct fs_context *fs;
 	struct list thread_link; /* in process->threads */
 	struct list run_link;    /* in the run queue */
-	struct list timer_link;
-	u64 deadline; /* of the wait under way */
+	struct timer timer; /* of the wait under way */
 	bool timed_out;
 	u64 fs_base, gs_base;
 	void *xsave; /* 64-byte aligned; valid while not running */

@@ -14,6 +14,7 @@
 #include <substrate/scheduler.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/timer.h>
 #include <substrate/trap.h>
 
 #define TIME_SLICE_NS 10000000UL
@@ -22,7 +23,6 @@
 void switch_stack(u64 *save_rsp, u64 rsp);
 
 static struct list run_queue = LIST_INIT(run_queue);
-static struct list timers = LIST_INIT(timers);
 static u64 armed_until;
 static volatile u64 *wake_timer;
 static struct task *fpu_owner;
@@ -43,34 +43,6 @@ static void wake_timer_arm(u64 deadline, u64 now)
 	*wake_timer = deadline > now ? deadline - now : 1;
 }
 
-/* ---- timers of waiting tasks ---- */
-
-static void timer_add(struct task *task)
-{
-	struct task *other;
-	list_for_each(other, &timers, timer_link)
-		if (other->deadline > task->deadline)
-			break;
-	list_push_back(&other->timer_link, &task->timer_link);
-}
-
-static void timers_expire(u64 now)
-{
-	while (!list_empty(&timers)) {
-		struct task *task = list_first(&timers, struct task, timer_link);
-		if (task->deadline > now)
-			return;
-		list_remove(&task->timer_link);
-		task->timed_out = true;
-		task_wake(task);
-	}
-}
-
-static u64 next_deadline(void)
-{
-	return list_empty(&timers) ? NO_DEADLINE : list_first(&timers, struct task, timer_link)->deadline;
-}
-
 /* ---- running ---- */
 
 void task_wake(struct task *task)
@@ -81,6 +53,16 @@ void task_wake(struct task *task)
 	list_push_back(&run_queue, &task->run_link);
 }
 
+/* Whoever runs is interrupted when a timer expires or, when others want to run, at the end of its slice. */
+static void interrupt_arm(void)
+{
+	u64 deadline = timers_next();
+	if (deadline == NO_DEADLINE && list_empty(&run_queue))
+		return;
+	u64 now = monotonic_ns();
+	wake_timer_arm(list_empty(&run_queue) ? deadline : MIN(now + TIME_SLICE_NS, deadline), now);
+}
+
 static void idle(void)
 {
 	if (devices_poll())
@@ -89,7 +71,7 @@ static void idle(void)
 	timers_expire(now);
 	if (!list_empty(&run_queue))
 		return;
-	u64 deadline = next_deadline();
+	u64 deadline = timers_next();
 	if (deadline != NO_DEADLINE) {
 		if (!wake_timer) {
 			__asm__ volatile("pause");
@@ -166,10 +148,7 @@ void schedule(void)
 		idle();
 	struct task *next = list_first(&run_queue, struct task, run_link);
 	list_remove(&next->run_link);
-	if (!list_empty(&run_queue)) {
-		u64 now = monotonic_ns();
-		wake_timer_arm(MIN(now + TIME_SLICE_NS, next_deadline()), now);
-	}
+	interrupt_arm();
 	if (current->state == TASK_DEAD) {
 		fpu_drop(current);
 		dead = current;
@@ -193,34 +172,49 @@ void exit_work(struct pt_regs *regs)
 	cpu0.work = 0;
 	devices_poll();
 	timers_expire(monotonic_ns());
+	if (list_empty(&run_queue))
+		interrupt_arm();
 	yield();
 	signals_deliver(regs);
 }
 
 /* ---- waiting ---- */
 
+/* Whatever the system call makes of it, the signal is looked at on its way out. */
+static long interrupted(void)
+{
+	cpu0.work = 1;
+	return -ERESTARTSYS;
+}
+
+void task_wait_expired(struct timer *timer)
+{
+	struct task *task = container_of(timer, struct task, timer);
+	task->timed_out = true;
+	task_wake(task);
+}
+
 static void wait_begin(struct task *task, u64 deadline)
 {
 	task->timed_out = false;
-	task->deadline = deadline;
 	task->state = TASK_WAITING;
 	if (deadline != NO_DEADLINE)
-		timer_add(task);
+		timer_arm(&task->timer, deadline);
 }
 
 static long wait_end(struct task *task)
 {
-	list_remove(&task->timer_link);
+	timer_disarm(&task->timer);
 	if (task->timed_out)
 		return -ETIMEDOUT;
-	return signal_pending() ? -ERESTARTSYS : 0;
+	return signal_pending() ? interrupted() : 0;
 }
 
 long wait_sleep(u64 deadline)
 {
 	struct task *task = current;
 	if (signal_pending())
-		return -ERESTARTSYS;
+		return interrupted();
 	if (deadline != NO_DEADLINE && deadline <= monotonic_ns())
 		return -ETIMEDOUT;
 	wait_begin(task, deadline);
@@ -239,20 +233,38 @@ long wait_once(struct wait_queue *q, u64 deadline)
 	return result;
 }
 
-void wake_up(struct wait_queue *q)
+void wake_up_events(struct wait_queue *q, u32 events)
 {
 	struct waiter *waiter;
-	list_for_each(waiter, &q->waiters, link)
-		task_wake(waiter->task);
+	list_for_each(waiter, &q->waiters, link) {
+		if (waiter->wake)
+			waiter->wake(waiter, events);
+		else
+			task_wake(waiter->task);
+	}
+}
+
+void wake_up(struct wait_queue *q)
+{
+	wake_up_events(q, ~0U);
 }
 
 void wake_up_one(struct wait_queue *q)
 {
 	struct waiter *waiter;
+	bool woken = false;
 	list_for_each(waiter, &q->waiters, link) {
-		if (waiter->task->state == TASK_WAITING) {
+		if (waiter->wake) {
+			waiter->wake(waiter, ~0U);
+		} else if (!woken && waiter->task->state == TASK_WAITING) {
 			task_wake(waiter->task);
-			return;
+			woken = true;
 		}
 	}
+}
+
+void wait_queue_clear(struct wait_queue *q)
+{
+	while (!list_empty(&q->waiters))
+		list_remove(q->waiters.next);
 }

@@ -120,7 +120,7 @@ static struct task *task_new(struct process *process)
 	task->tid = next_pid();
 	task->state = TASK_WAITING;
 	list_init(&task->run_link);
-	list_init(&task->timer_link);
+	timer_init(&task->timer, task_wait_expired);
 	list_init(&task->thread_link);
 	return task;
 }
