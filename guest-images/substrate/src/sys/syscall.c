@@ -24,11 +24,14 @@ static const u8 argument_counts[] = {
 #undef SYSCALL
 };
 
-/* -ENOSYS; the host is told which call it was. */
+/*
+ * -ENOSYS; the host is told which call it was. Except rseq: every C library tries it at the start of every program, as an
+ * optimization, and does as well without.
+ */
 static long unsupported(u64 nr)
 {
 	struct process *process = current->process;
-	if (process->agent)
+	if (process->agent && nr != __NR_rseq)
 		agent_process_unsupported(process, (u32)MIN(nr, 0xffffffffUL));
 	return -ENOSYS;
 }
