@@ -135,6 +135,7 @@ void task_free(struct task *task)
 
 static void process_free(struct process *process)
 {
+	timer_disarm(&process->itimer);
 	if (process->executable)
 		node_put(process->executable);
 	signals_free(process->signals);
@@ -164,6 +165,7 @@ static struct process *process_new(void)
 		return NULL;
 	}
 	list_init(&process->threads);
+	timer_init(&process->itimer, itimer_expired);
 	list_init(&process->link);
 	limits_init(process);
 	process->start_ns = monotonic_ns();
