@@ -79,6 +79,7 @@ struct task {
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
 	struct spawn_call *spawn; /* what a new task is to load, and whom to tell */
+	u64 user_ns, system_ns; /* processor time */
 	bool trace; /* every system call is told on the console */
 };
 

@@ -7,6 +7,7 @@
  * to halt, nor to go on after it.
  */
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/mm.h>
@@ -124,6 +125,7 @@ void switch_context(struct task *next)
 	struct task *previous = current;
 	if (previous == next)
 		return;
+	cputime_charge_system();
 	previous->fs_base = __builtin_ia32_rdfsbase64();
 	previous->gs_base = __builtin_ia32_rdgsbase64();
 	cpu_set_kernel_stack((u64)next + KERNEL_STACK_SIZE);
@@ -144,8 +146,13 @@ void task_started(void)
 
 void schedule(void)
 {
-	while (list_empty(&run_queue))
-		idle();
+	if (list_empty(&run_queue)) {
+		cputime_charge_system();
+		do {
+			idle();
+		} while (list_empty(&run_queue));
+		cputime_skip();
+	}
 	struct task *next = list_first(&run_queue, struct task, run_link);
 	list_remove(&next->run_link);
 	interrupt_arm();
@@ -176,6 +183,7 @@ void exit_work(struct pt_regs *regs)
 		interrupt_arm();
 	yield();
 	signals_deliver(regs);
+	cputime_charge_system();
 }
 
 /* ---- waiting ---- */

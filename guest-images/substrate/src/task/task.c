@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/exec.h>
@@ -289,6 +290,7 @@ void task_begin(void)
 
 static void process_ended(struct process *process, struct task *last)
 {
+	cputime_charge_system();
 	process->max_resident = MAX(process->max_resident, mm_resident_bytes(last->mm));
 	/* Files first: what they still hold back goes out before the host hears of the end. */
 	fd_table_put(last->files);
