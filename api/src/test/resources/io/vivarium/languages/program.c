@@ -69,6 +69,16 @@ static void *spin(void *argument)
 	return argument;
 }
 
+static sem_t question;
+static volatile int answered;
+
+static void *answer(void *argument)
+{
+	sem_wait(&question);
+	answered = 1;
+	return argument;
+}
+
 static void *wait_for_ever(void *argument)
 {
 	for (;;)
@@ -99,6 +109,16 @@ static void threads(void)
 	spinning = 0;
 	pthread_join(ids[0], NULL);
 	printf("sleeper beside a spinner: %s\n", elapsed >= 20 && elapsed < 5000 ? "woke" : "late");
+
+	/* Who is woken runs although the other never waits. */
+	sem_init(&question, 0, 0);
+	pthread_create(&ids[0], NULL, answer, NULL);
+	nanosleep(&wake, NULL);
+	sem_post(&question);
+	while (!answered)
+		;
+	pthread_join(ids[0], NULL);
+	printf("answered\n");
 
 	pthread_create(&ids[0], NULL, wait_for_ever, NULL);
 	pthread_cancel(ids[0]);
