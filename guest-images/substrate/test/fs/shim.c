@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/resource.h>
 #include <stdarg.h>
+#include <substrate/epoll.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/string.h>

@@ -12,6 +12,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -27,6 +28,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @EnabledIfKvm
 @Timeout(300)
 class LanguagesTest {
+    private static final Map<String, String> ENVIRONMENT = Map.of("GREETING", "hello");
     private static final String INPUT = "first line\nsecond, the last";
 
     @TempDir
@@ -103,36 +105,19 @@ class LanguagesTest {
                 .as("%s is not installed, which makes %s", program.debianPackage(), program)
                 .isTrue();
         ExecResult guest = sandbox.exec(Command.of(test.argv("/bin/" + program.fileName()))
-                .withEnv("GREETING", "hello")
+                .withEnv(ENVIRONMENT)
                 .withStdin(Stdin.of(INPUT))
                 .withTimeout(Duration.ofSeconds(120)));
-        OnHost host = OnHost.run(test.argv(root.resolve("bin").resolve(program.fileName()).toString()), scratch);
-        assertThat(withoutThreadNumbers(guest.stderr().text())).isEqualTo(withoutThreadNumbers(host.stderr));
-        assertThat(guest.stdout().text()).isEqualTo(host.stdout);
-        assertThat(guest.exitCode()).isEqualTo(host.exitCode).isEqualTo(test.exitCode);
+        Path binary = root.resolve("bin").resolve(program.fileName());
+        OnHost host = OnHost.run(test.argv(binary.toString()), root, ENVIRONMENT, INPUT, scratch);
+        assertThat(withoutThreadNumbers(guest.stderr().text())).isEqualTo(withoutThreadNumbers(host.stderr()));
+        assertThat(guest.stdout().text()).isEqualTo(host.stdout());
+        assertThat(guest.exitCode()).isEqualTo(host.exitCode()).isEqualTo(test.exitCode);
         assertThat(guest.unsupported()).isEmpty();
     }
 
     /// Rust tells which thread panics with the number that the kernel gave it.
     private static String withoutThreadNumbers(String stderr) {
         return stderr.replaceAll("(thread '[^']*') \\(\\d+\\)", "$1");
-    }
-
-    private record OnHost(String stdout, String stderr, int exitCode) {
-        static OnHost run(List<String> argv, Path scratch) throws IOException, InterruptedException {
-            Path input = Files.writeString(scratch.resolve("stdin"), INPUT);
-            Path output = scratch.resolve("stdout");
-            Path errors = scratch.resolve("stderr");
-            ProcessBuilder builder = new ProcessBuilder(argv)
-                    .directory(root.toFile())
-                    .redirectInput(input.toFile())
-                    .redirectOutput(output.toFile())
-                    .redirectError(errors.toFile());
-            builder.environment().clear();
-            builder.environment().putAll(SandboxSpec.DEFAULT_ENV);
-            builder.environment().put("GREETING", "hello");
-            int exitCode = builder.start().waitFor();
-            return new OnHost(Files.readString(output), Files.readString(errors), exitCode);
-        }
     }
 }
