@@ -28,7 +28,8 @@ $(fs_test)/fs-test: $(fs_test_objects)
 
 .PHONY: check-fs mkfs.erofs
 check-fs: mkfs.erofs $(fs_test)/fs-test
-	$(fs_test)/fs-test
+	@if [ "$$(id -u)" -eq 0 ] || [ -n "$$CI" ]; then $(fs_test)/fs-test; else \
+		echo "SKIPPED: the file system's tests make devices and change the root directory, which only root may"; fi
 
 mkfs.erofs:
 	@command -v $@ >/dev/null || { echo "$@ is missing. On Debian and Ubuntu: apt install erofs-utils" >&2; exit 1; }

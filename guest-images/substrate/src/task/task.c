@@ -3,6 +3,7 @@
 #include <linux/resource.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/exec.h>
@@ -188,7 +189,7 @@ struct task *task_new(struct process *process)
 	task->tid = next_pid();
 	task->state = TASK_WAITING;
 	list_init(&task->run_link);
-	list_init(&task->timer_link);
+	timer_init(&task->timer, task_wait_expired);
 	list_init(&task->thread_link);
 	task_count++;
 	return task;
@@ -217,6 +218,7 @@ void task_release(struct task *task)
 /* What a zombie does not need. */
 static void process_strip(struct process *process)
 {
+	timer_disarm(&process->itimer);
 	if (process->executable)
 		node_put(process->executable);
 	process->executable = NULL;
@@ -260,6 +262,7 @@ struct process *process_new(struct sigaction_table *signals)
 	}
 	process->signals = signals;
 	list_init(&process->threads);
+	timer_init(&process->itimer, itimer_expired);
 	list_init(&process->link);
 	list_init(&process->children);
 	list_init(&process->sibling);
@@ -451,6 +454,7 @@ noreturn static void task_exit(void)
 	}
 	if (task->robust_list)
 		futex_release_robust(task->robust_list, task->tid);
+	cputime_charge_system();
 	process->max_resident = MAX(process->max_resident, mm_resident_bytes(task->mm));
 	/* Files first: what they still hold back goes out before the host hears of the end. */
 	fd_table_put(task->files);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/resource.h>
 #include <stdarg.h>
+#include <substrate/epoll.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
@@ -437,3 +438,6 @@ long call(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 	CHECK((u64)nr < ARRAY_SIZE(calls) && calls[nr], "no system call %ld", nr);
 	return calls[nr](&regs);
 }
+
+/* Nothing is watched here. */
+void epoll_file_closed(struct file *file) { (void)file; }
