@@ -215,10 +215,13 @@ void exit_work(struct pt_regs *regs)
 	timers_expire(now);
 	bool others = !list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end);
 	/* What is to end does so before the others run. */
-	if (others && !signal_pending_fatal())
+	if (others && !signal_pending_fatal()) {
 		yield();
-	else
+	} else {
+		/* A program that the agent started has left its own memory in use. */
+		mm_switch(current->mm);
 		interrupt_arm();
+	}
 	signals_deliver(regs);
 	cputime_charge_system();
 }

@@ -31,14 +31,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// command runs on the host and in a sandbox, and must say the same.
 @Tag("machine")
 @EnabledIfKvm
-@Timeout(300)
+@Timeout(180)
 class ProcessesTest {
     private static final Path BASH = Path.of("/bin/bash-static");
     private static final Path DASH = Path.of("/bin/dash");
     private static final Path MAKE = Path.of("/usr/bin/make");
 
     /// More than any program here takes, less than the test's own limit.
-    private static final Duration LIMIT = Duration.ofSeconds(120);
+    private static final Duration LIMIT = Duration.ofSeconds(60);
 
     @TempDir
     private static Path root;
