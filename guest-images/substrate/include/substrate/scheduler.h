@@ -17,10 +17,10 @@ struct timer;
 void wake_timer_init(paddr_t base);
 
 void task_wake(struct task *task);
-/* struct task.timer's callback. */
-void task_wait_expired(struct timer *timer);
 /* If it wants to run, it is the next. */
 void task_hurry(struct task *task);
+/* struct task.timer's callback. */
+void task_wait_expired(struct timer *timer);
 /* Runs somebody else, or idles. The caller has set its own state. */
 void schedule(void);
 /* Lets the others run first. */

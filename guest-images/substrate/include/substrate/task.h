@@ -58,9 +58,9 @@ struct process {
 	struct task *last_thread; /* the one that calls execve(2) and for which all others end */
 	struct exit_report exit;
 	u64 user_ns, system_ns, start_ns, max_resident;
+	struct { u64 user_ns, system_ns, max_resident; } reaped; /* of children that were waited for, and of theirs */
 	struct timer itimer; /* ITIMER_REAL */
 	u64 itimer_interval; /* ns; 0: rings once */
-	struct { u64 user_ns, system_ns, max_resident; } reaped; /* of children that were waited for, and of theirs */
 	u64 rlimit[16][2]; /* RLIMIT_*: soft, hard */
 };
 

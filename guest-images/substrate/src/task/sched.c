@@ -213,8 +213,9 @@ void exit_work(struct pt_regs *regs)
 	devices_poll();
 	u64 now = monotonic_ns();
 	timers_expire(now);
+	bool others = !list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end);
 	/* What is to end does so before the others run. */
-	if (!list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end) && !signal_pending_fatal())
+	if (others && !signal_pending_fatal())
 		yield();
 	else
 		interrupt_arm();

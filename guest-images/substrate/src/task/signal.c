@@ -244,15 +244,6 @@ long signal_send(struct process *process, int signo)
 	return send(process, NULL, signo, &info);
 }
 
-void signal_send_kernel(struct process *process, int signo)
-{
-	siginfo_t info;
-	memset(&info, 0, sizeof(info));
-	info.si_signo = signo;
-	info.si_code = SI_KERNEL;
-	send(process, NULL, signo, &info);
-}
-
 long signal_send_tree(struct process *process, int signo)
 {
 	/* The agent speaks on the stack of whoever was running: the sender is none of the processes. */
@@ -305,6 +296,15 @@ void signal_parent_ended(struct process *child)
 {
 	if (child->death_signal)
 		signal_send(child, (int)child->death_signal);
+}
+
+void signal_send_kernel(struct process *process, int signo)
+{
+	siginfo_t info;
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signo;
+	info.si_code = SI_KERNEL;
+	send(process, NULL, signo, &info);
 }
 
 /* ---- ending ---- */

@@ -145,7 +145,7 @@ class ProcessesTest {
         ExecResult guest = sandbox.exec(Command.of(argv).withTimeout(LIMIT));
         assertThat(new InChroot(
                         guest.stdout().text(), withoutPids(guest.stderr().text()), guest.exitCode()))
-                .isEqualTo(new InChroot(host.stdout, withoutPids(host.stderr), host.exitCode));
+                .isEqualTo(new InChroot(host.stdout(), withoutPids(host.stderr()), host.exitCode()));
         assertThat(guest.unsupported()).isEmpty();
     }
 
