@@ -11,6 +11,11 @@ void signals_free(struct sigaction_table *table);
 /* execve(2): handlers go back to the default, ignored signals stay ignored. */
 void signals_exec(struct sigaction_table *table);
 
+/* As signal_send, from nobody: SI_KERNEL. */
+void signal_send_kernel(struct process *process, int signo);
+/* struct process.itimer's callback. */
+void itimer_expired(struct timer *timer);
+
 /* Takes the lowest of these signals that is pending for the current task: its number, or 0. */
 int signal_take(u64 set, siginfo_t *info);
 /* Those of the set that are pending for the current task. */

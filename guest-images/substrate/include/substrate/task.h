@@ -48,6 +48,8 @@ struct process {
 	bool exiting, no_new_privs;
 	struct exit_report exit;
 	u64 user_ns, system_ns, start_ns, max_resident;
+	struct timer itimer; /* ITIMER_REAL */
+	u64 itimer_interval; /* ns; 0: rings once */
 	u64 rlimit[16][2]; /* RLIMIT_*: soft, hard */
 };
 
@@ -77,6 +79,7 @@ struct task {
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
 	struct spawn_call *spawn; /* what a new task is to load, and whom to tell */
+	u64 user_ns, system_ns; /* processor time */
 	bool trace; /* every system call is told on the console */
 };
 

@@ -17,6 +17,7 @@ void timer_init(struct timer *timer, void (*expired)(struct timer *timer));
 /* The last call counts. */
 void timer_arm(struct timer *timer, u64 deadline);
 void timer_disarm(struct timer *timer);
+static inline bool timer_armed(const struct timer *timer) { return !list_empty(&timer->link); }
 
 /* For the scheduler: calls back what is due by `now`; the next deadline, NO_DEADLINE when there is none. */
 void timers_expire(u64 now);

@@ -151,6 +151,15 @@ long signal_send(struct process *process, int signo)
 	return send(process, NULL, signo, &info);
 }
 
+void signal_send_kernel(struct process *process, int signo)
+{
+	siginfo_t info;
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signo;
+	info.si_code = SI_KERNEL;
+	send(process, NULL, signo, &info);
+}
+
 /* ---- ending ---- */
 
 noreturn static void die(int signo, const siginfo_t *info, const struct pt_regs *regs, const char *detail)
