@@ -33,7 +33,9 @@ static int receive(int s, int flags, size_t bytes, size_t control, int *fds)
 			} else if (h->cmsg_type == SCM_CREDENTIALS) {
 				struct ucred u;
 				memcpy(&u, CMSG_DATA(h), sizeof(u));
-				printf(" pid %s uid %u gid %u", u.pid == getpid() ? "ours" : u.pid ? "other" : "none", u.uid, u.gid);
+				printf(" pid %s uid %s gid %s", u.pid == getpid() ? "ours" : u.pid ? "other" : "none",
+				       u.uid == getuid() ? "ours" : u.uid == 65534 ? "nobody's" : "other",
+				       u.gid == getgid() ? "ours" : u.gid == 65534 ? "nobody's" : "other");
 			}
 		}
 	}

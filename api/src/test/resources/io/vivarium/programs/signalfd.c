@@ -14,7 +14,8 @@ static void say_signal(int fd)
 	memset(&i, 0xff, sizeof(i));
 	long n = SAY(read(fd, &i, sizeof(i)));
 	if (n > 0)
-		printf("signal %u code %d from us %d uid %u\n", i.ssi_signo, i.ssi_code, i.ssi_pid == (uint32_t)getpid(), i.ssi_uid);
+		printf("signal %u code %d from us %d %d\n", i.ssi_signo, i.ssi_code, i.ssi_pid == (uint32_t)getpid(),
+		       i.ssi_uid == getuid());
 }
 
 int main(void)

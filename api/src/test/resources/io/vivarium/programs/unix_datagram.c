@@ -100,8 +100,7 @@ static void named(void)
 	SAY(send(y, "x", 1, 0));
 	SAY(send(y, "x", 1, 0));
 	int stream = socket(AF_UNIX, SOCK_STREAM, 0);
-	struct sockaddr_un path = { AF_UNIX, "/tmp/.vivarium-dgram" };
-	unlink(path.sun_path);
+	struct sockaddr_un path = { AF_UNIX, "datagram" };
 	SAY(bind(stream, (void *)&path, sizeof(path)));
 	SAY(sendto(z, "x", 1, 0, (void *)&path, sizeof(path)));
 	unlink(path.sun_path);
@@ -156,6 +155,8 @@ static void many(void)
 
 int main(void)
 {
+	char directory[] = "/tmp/vivarium-XXXXXX";
+	SAY(chdir(mkdtemp(directory)));
 	signal(SIGPIPE, on_pipe);
 	pairs(SOCK_DGRAM);
 	pairs(SOCK_SEQPACKET);
@@ -163,5 +164,6 @@ int main(void)
 	packets();
 	many();
 	SHOW(pipes);
+	SAY(rmdir(directory));
 	return 0;
 }

@@ -137,9 +137,8 @@ static void say_name(const char *what, int (*get)(int, struct sockaddr *, sockle
 
 static void names(void)
 {
-	struct sockaddr_un a = name_of("/tmp/.vivarium-stream"), b;
+	struct sockaddr_un a = name_of("stream"), b;
 	char buf[64];
-	unlink(a.sun_path);
 	int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	SAY(connect(c, (void *)&a, sizeof(a)));
 	umask(027);
@@ -240,11 +239,14 @@ static void on_pipe(int signo) { pipes++; }
 
 int main(void)
 {
+	char directory[] = "/tmp/vivarium-XXXXXX";
+	SAY(chdir(mkdtemp(directory)));
 	signal(SIGPIPE, on_pipe);
 	making();
 	buffers();
 	ends();
 	SHOW(pipes);
 	names();
+	SAY(rmdir(directory));
 	return 0;
 }
