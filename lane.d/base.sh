@@ -125,6 +125,6 @@ copy_libraries() {
 make_disk() {
   local size=$(($(du -sm "$1" | cut -f 1) * 110 / 100 + $3))
   rm -f "$2"
-  mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$1" "$2" "${size}M" >&2 ||
+  mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$1" "$2" "${size}M" >/dev/null ||
     stop "no disk image could be made of $1"
 }

@@ -54,16 +54,20 @@ CONF
   for package in "$debian.new"/apt/cache/archives/*.deb "$debian.new"/apt/kernel/*.deb; do
     dpkg-deb -x "$package" "$debian.new"
   done
-  rm -rf "$debian.new/apt"
+  rm -rf "$debian.new/apt" "$debian.new"/usr/share/{doc,man,locale}
   touch "$debian.new/.complete"
   rm -rf "$debian"
   mv "$debian.new" "$debian"
 }
 
-# A program of the unpacked packages, with their C library: debian_run <program> <name it goes by> <arguments>
-debian_run() {
+# Becomes a program of the unpacked packages, with their C library: debian_exec <program> <name it goes by> <arguments>
+debian_exec() {
   local program="$debian/$1" name="$2"
   shift 2
-  "$debian/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --argv0 "$name" \
+  exec "$debian/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --argv0 "$name" \
     --library-path "$debian/lib/x86_64-linux-gnu:$debian/usr/lib/x86_64-linux-gnu" "$program" "$@"
+}
+
+debian_run() {
+  (debian_exec "$@")
 }

@@ -55,15 +55,16 @@ write_arguments() {
   launcher="$(basename "$work"/libraries/junit-platform-console-standalone-*.jar)"
   cat <<ARGUMENTS
 -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Xmx768m
+-Dvivarium.test.effort=1
 --enable-native-access=ALL-UNNAMED --illegal-native-access=deny
 -cp libraries/$launcher:$(IFS=:; echo "${path[*]}"):libraries/*
 org.junit.platform.console.ConsoleLauncher execute
---disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/tmp/reports
+--fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/tmp/reports
 --include-tag=$tag --exclude-tag=jazzer
 ARGUMENTS
   if [ "${#selection[@]}" -gt 0 ]; then
     for name in "${selection[@]}"; do
-      echo "--include-classname=(.*\\\\.)?${name//./\\\\.}"
+      echo "--include-classname=(.*[.])?${name//./[.]}"
     done
   else
     echo "--include-classname=.*"

@@ -11,11 +11,11 @@ end_emulator() {
   $keep || rm -f "$work"/*.ext4 "$work/reports.tar"
 }
 
-# Flags as measured to be reliable; EPYC is a processor that TCG emulates well, with SVM and nested paging.
+# As one process, whose end is the end of all of it. Flags as measured to be reliable; EPYC is a processor that TCG emulates well, with SVM and nested paging.
 start_emulator() {
   local firmware="$debian/usr/share"
   QEMU_MODULE_DIR="$debian/usr/lib/x86_64-linux-gnu/qemu" \
-    debian_run usr/bin/qemu-system-x86_64 qemu-system-x86_64 \
+    debian_exec usr/bin/qemu-system-x86_64 qemu-system-x86_64 \
     -L "$firmware/seabios" -L "$firmware/qemu" -L "$debian/usr/lib/ipxe/qemu" \
     -M q35 -accel tcg,thread=multi,tb-size=1024 -cpu EPYC,+svm,+npt -m 2048 -smp 2 \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$work/console.log" \
