@@ -31,8 +31,10 @@ make_project_disk() {
   local project="$work/project" module jar name
   local roots=() path=()
   rm -rf "$project"
-  mkdir -p "$project/libraries"
-  cp -p "$work"/libraries/*.jar "$project/libraries/"
+  mkdir -p "$project"
+  # All in one folder: the AOT cache stands for class paths that begin with the same folder.
+  cp -p "$work"/libraries/*.jar "$project/"
+  cp "$aot" "$project/aot"
   for module in "${modules_with_tests[@]}"; do
     for jar in "$here/$module"/target/vivarium-*.jar; do
       case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
@@ -51,13 +53,10 @@ make_project_disk() {
 
 # The java command line in L1. Modules and tests are on the class path: their packages then are one and the same.
 write_arguments() {
-  local launcher
-  launcher="$(basename "$work"/libraries/junit-platform-console-standalone-*.jar)"
   cat <<ARGUMENTS
--XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Xmx768m
+-XX:AOTCache=/project/aot $lane_jvm_options -Xmx768m
 -Dvivarium.test.effort=1
---enable-native-access=ALL-UNNAMED --illegal-native-access=deny
--cp libraries/$launcher:$(IFS=:; echo "${path[*]}"):libraries/*
+-cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
 org.junit.platform.console.ConsoleLauncher execute
 --fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/tmp/reports
 --include-tag=$tag --exclude-tag=jazzer
@@ -69,5 +68,5 @@ ARGUMENTS
   else
     echo "--include-classname=.*"
   fi
-  echo "--scan-classpath=$(IFS=:; echo "${roots[*]}")"
+  echo "--scan-classpath=$(printf '/project/%s:' "${roots[@]}")"
 }
