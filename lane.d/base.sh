@@ -85,6 +85,8 @@ build_root() {
   done
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
   echo 'root:x:0:' >"$root/etc/group"
+  # Without a locale Java would write the arguments of programs in ASCII.
+  [ ! -d /usr/lib/locale/C.utf8 ] || cp -r --parents /usr/lib/locale/C.utf8 "$root"
   "$JAVA_HOME/bin/jlink" --add-modules "$lane_java_modules" --generate-cds-archive --strip-debug --no-header-files --no-man-pages \
     --output "$root/java" >/dev/null
   copy_gcc "$root"

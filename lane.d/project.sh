@@ -58,7 +58,7 @@ write_arguments() {
 -Dvivarium.test.effort=1
 -cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
 org.junit.platform.console.ConsoleLauncher execute
---fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/tmp/reports
+--fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/run/reports
 --include-tag=$tag --exclude-tag=jazzer
 ARGUMENTS
   if [ "${#selection[@]}" -gt 0 ]; then

@@ -24,6 +24,7 @@ start_emulator() {
     -drive "file=$base/root.ext4,if=virtio,format=raw,readonly=on" \
     -drive "file=$work/project.ext4,if=virtio,format=raw,readonly=on" \
     -drive "file=$work/reports.tar,if=virtio,format=raw,cache=unsafe" \
+    -drive "file=$work/tmp.ext4,if=virtio,format=raw,cache=unsafe" \
     >"$work/qemu.log" 2>&1 9>&- &
   emulator=$!
 }
@@ -71,6 +72,8 @@ run_tests() {
     rm -rf "$work/reports" "$work/reports.tar"
     : >"$work/console.log"
     truncate -s 64M "$work/reports.tar"
+    mkdir -p "$work/nothing"
+    make_disk "$work/nothing" "$work/tmp.ext4" 1024
     start_emulator
     if follow; then
       break
@@ -92,9 +95,12 @@ run_tests() {
 }
 
 report() {
-  local tests
   echo
-  sed -n '/^JUnit Jupiter.* :: FAILED/,/^JUnit\|^LANE/p' "$work/console.log" | grep -v '^JUnit.*SUCCESSFUL\|^LANE' | tr -d '\r' | head -n 200 || :
+  # Of each failure what it says; where it was is in the reports.
+  tr -d '\r' <"$work/console.log" | awk '
+    /^JUnit .* :: / { shown = / :: (FAILED|ABORTED)$/ }
+    /^LANE / || /^\t\t?at / { shown = 0 }
+    shown'
   totals
   case "$1" in
     0 | 1) exit "$1" ;;
