@@ -64,7 +64,8 @@ CONF
 debian_exec() {
   local program="$debian/$1" name="$2"
   shift 2
-  exec "$debian/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --argv0 "$name" \
+  # Whatever ends ./lane, SIGKILL too, ends what it runs.
+  exec setpriv --pdeathsig KILL "$debian/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --argv0 "$name" \
     --library-path "$debian/lib/x86_64-linux-gnu:$debian/usr/lib/x86_64-linux-gnu" "$program" "$@"
 }
 

@@ -25,7 +25,7 @@ start_emulator() {
     -drive "file=$work/project.ext4,if=virtio,format=raw,readonly=on" \
     -drive "file=$work/reports.tar,if=virtio,format=raw,cache=unsafe" \
     -drive "file=$work/tmp.ext4,if=virtio,format=raw,cache=unsafe" \
-    >"$work/qemu.log" 2>&1 9>&- &
+    >"$work/qemu.log" 2>&1 8>&- 9>&- &
   emulator=$!
 }
 
