@@ -110,7 +110,8 @@ static void item_enqueue(struct poll_table *table, struct wait_queue *q)
 	struct item_waiter *w = &item->waiters[item->waiter_count++];
 
 	*w = (struct item_waiter){ .waiter.wake = item_woken, .item = item };
-	list_push_back(&q->waiters, &w->waiter.link);
+	/* Who watches last hears first, as on Linux. */
+	list_push_front(&q->waiters, &w->waiter.link);
 }
 
 static void item_free(struct epoll_item *item)

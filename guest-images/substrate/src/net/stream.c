@@ -69,6 +69,14 @@ static ssize_t broken(const struct transfer *t, ssize_t error)
 	return error;
 }
 
+/* What happened to the connection in the meantime counts for more than that it cannot be written to any longer. */
+static long wait_for_room(struct socket *s, u64 deadline)
+{
+	long error = socket_sleep(&s->queue, deadline);
+
+	return error ? error : socket_take_error(s);
+}
+
 ssize_t stream_send(struct socket *s, struct transfer *t)
 {
 	u64 deadline = send_deadline(s, t->flags);
@@ -80,7 +88,7 @@ ssize_t stream_send(struct socket *s, struct transfer *t)
 		if (error == DISCARD)
 			return done + (ssize_t)t->io->left;
 		if (error == -EAGAIN || (!error && t->io->left && !has_room(s) && !tail_with_room(s, t)))
-			error = socket_sleep(&s->queue, deadline);
+			error = wait_for_room(s, deadline);
 		else if (!error && t->io->left) {
 			ssize_t n = send_piece(s, t);
 			error = MIN(n, 0);

@@ -111,11 +111,12 @@ static ssize_t udp_send(struct socket *s, struct transfer *t)
 	if (t->rights)
 		rights_free(t->rights);
 	t->rights = NULL;
-	if (length > LENGTH_MAX)
-		return -EMSGSIZE;
-	long error = destination(s, t, &to);
+	/* Even one that fails has a port from then on, as on Linux. */
+	long error = inet_autobind(&ports, s);
+	if (!error && length > LENGTH_MAX)
+		error = -EMSGSIZE;
 	if (!error)
-		error = inet_autobind(&ports, s);
+		error = destination(s, t, &to);
 	if (!error)
 		error = socket_take_error(s);
 	if (!error && s->shut & SHUT_SEND)

@@ -174,8 +174,10 @@ static void datagram_disconnect(struct socket *s)
 
 	if (!old)
 		return;
+	/* The other end of a connection that goes both ways learns of it when something is lost. */
+	bool lost = !list_empty(&s->messages);
 	messages_purge(s);
-	if (!old->dead && old->peer == s)
+	if (lost && !old->dead && old->peer == s)
 		socket_fail(old, ECONNRESET);
 	s->state = SOCKET_UNCONNECTED;
 	socket_set_peer(s, NULL);

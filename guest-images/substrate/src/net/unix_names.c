@@ -192,15 +192,28 @@ static struct socket *path_find(const struct address *address, u8 type)
 
 /* ---- both ---- */
 
+/* Of a socket that has a name already; that the new one is in use counts for more, as on Linux. */
+static long bind_again(const struct address *address)
+{
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+
+	copy_path(address, path);
+	struct node *node = path[0] ? path_lookup(path) : ERR_PTR(-ENOENT);
+	if (IS_ERR(node))
+		return -EINVAL;
+	node_put(node);
+	return -EADDRINUSE;
+}
+
 long unix_bind(struct socket *s, const struct address *address)
 {
-	if (s->unix_.name)
-		return -EINVAL;
 	if (address->family == AF_UNIX && address->len == FAMILY_SIZE)
-		return unix_autobind(s);
+		return s->unix_.name ? 0 : unix_autobind(s);
 	long error = check(address);
 	if (error)
 		return error;
+	if (s->unix_.name)
+		return bind_again(address);
 	return address->bytes[FAMILY_SIZE] ? bind_path(s, address) : bind_abstract(s, address);
 }
 

@@ -341,7 +341,8 @@ static void save_context(struct ucontext *uc, const struct pt_regs *r, const str
 	uc->uc_stack.ss_sp = (void *)task->altstack_sp;
 	uc->uc_stack.ss_size = task->altstack_size;
 	uc->uc_stack.ss_flags = !task->altstack_size ? SS_DISABLE : on_altstack(task, r->rsp) ? SS_ONSTACK : 0;
-	uc->uc_sigmask = task->signals_blocked;
+	/* What held while the program waited ends with the wait. */
+	uc->uc_sigmask = task->restore_blocked ? task->saved_blocked : task->signals_blocked;
 	struct sigcontext *sc = &uc->uc_mcontext;
 	sc->r8 = r->r8, sc->r9 = r->r9, sc->r10 = r->r10, sc->r11 = r->r11;
 	sc->r12 = r->r12, sc->r13 = r->r13, sc->r14 = r->r14, sc->r15 = r->r15;
@@ -350,7 +351,7 @@ static void save_context(struct ucontext *uc, const struct pt_regs *r, const str
 	sc->rip = r->rip, sc->eflags = r->rflags, sc->cs = (u16)r->cs, sc->ss = (u16)r->ss;
 	sc->trapno = trap;
 	sc->cr2 = fault_address;
-	sc->oldmask = task->signals_blocked;
+	sc->oldmask = uc->uc_sigmask;
 	sc->fpstate = (void *)fpstate;
 }
 
@@ -383,6 +384,7 @@ static bool push_frame(struct pt_regs *regs, int signo, const struct sigaction *
 	if (!(action->sa_flags & SA_RESTORER) || !save_vector_registers(task, fpstate) ||
 	    copy_to_user((void *)at, &frame, sizeof(frame)))
 		return false;
+	task->restore_blocked = false;
 	task->signals_blocked |= action->sa_mask;
 	if (!(action->sa_flags & SA_NODEFER))
 		task->signals_blocked |= BIT(signo);
@@ -473,10 +475,9 @@ void signals_deliver(struct pt_regs *regs)
 		handle(regs, signo, &info, detail);
 	}
 	if (task->restore_blocked) {
-		/* rt_sigsuspend and its kind: the old mask comes back once a handler is on its way (it is in its frame too). */
+		/* rt_sigsuspend and its kind: the old mask comes back; if there was a handler, from its frame. */
 		task->restore_blocked = false;
-		if (!delivered)
-			task->signals_blocked = task->saved_blocked;
+		task->signals_blocked = task->saved_blocked;
 	}
 	if (!delivered)
 		finish_syscall(regs, NULL);

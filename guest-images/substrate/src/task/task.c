@@ -454,7 +454,6 @@ noreturn static void task_exit(void)
 	}
 	if (task->robust_list)
 		futex_release_robust(task->robust_list, task->tid);
-	cputime_charge_system();
 	process->max_resident = MAX(process->max_resident, mm_resident_bytes(task->mm));
 	/* Files first: what they still hold back goes out before the host hears of the end. */
 	fd_table_put(task->files);
@@ -462,6 +461,8 @@ noreturn static void task_exit(void)
 	task->files = NULL;
 	task->fs = NULL;
 	list_remove(&task->thread_link);
+	/* Who is told of the end is told all of it. */
+	cputime_charge_system();
 	if (list_empty(&process->threads)) {
 		process_ended(process);
 	} else {

@@ -4,6 +4,7 @@ package io.vivarium;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.vivarium.kvm.testing.Effort;
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
 import java.io.InputStream;
@@ -289,12 +290,12 @@ class HardCasesTest {
 
     @Test
     void aThousandLaunchesLeaveNothingBehind() throws IOException {
-        for (int i = 0; i < 50; i++) {
+        for (int i = 0; i < Effort.times(50); i++) {
             launchAndClose();
         }
         System.gc();
         Left before = Left.now();
-        for (int i = 0; i < 1000; i++) {
+        for (int i = 0; i < Effort.times(1000); i++) {
             launchAndClose();
         }
         System.gc();
