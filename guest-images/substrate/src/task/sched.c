@@ -176,10 +176,21 @@ void task_started(void)
 	free_dead();
 }
 
+/* Whose end leaves nobody to run: the next program may need the memory before there is another to switch to. */
+static void give_up_memory(struct task *task)
+{
+	struct mm *mm = task->mm;
+	if (task->state != TASK_DEAD || !mm)
+		return;
+	task->mm = NULL;
+	mm_put(mm);
+}
+
 void schedule(void)
 {
 	if (list_empty(&run_queue)) {
 		cputime_charge_system();
+		give_up_memory(current);
 		do {
 			idle();
 		} while (list_empty(&run_queue));
