@@ -27,9 +27,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Processes that make processes: shells, `make`, and C programs that try what POSIX says of parents and children. The
-// same
-/// command runs on the host and in a sandbox, and must say the same.
+/// Processes that make processes: shells, `make`, and C programs that try what POSIX says of parents and children.
+/// The same command runs on the host and in a sandbox, and must say the same.
 @Tag("machine")
 @EnabledIfKvm
 @Timeout(180)
