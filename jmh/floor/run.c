@@ -45,22 +45,19 @@ static void take_wake(struct machine *machine)
 	}
 }
 
-/* The guest has nothing to do before an interrupt comes. */
-static void await_interrupt(struct machine *machine)
+static bool is_idle(const struct machine *machine)
 {
 	if (!machine->run->if_flag)
 		fail(machine, "the guest halts with interrupts off");
-	if (machine->pending)
-		return;
+	return !machine->pending;
+}
+
+static void await_wake(struct machine *machine)
+{
 	if (!machine->wake_deadline)
 		fail(machine, "the guest waits for nothing");
 	wake_wait();
 	take_wake(machine);
-}
-
-static bool is_idle(const struct machine *machine)
-{
-	return machine->run->if_flag && !machine->pending && !machine->console.mmio.interrupt;
 }
 
 /* ---- devices ---- */
@@ -131,9 +128,11 @@ void machine_run(struct machine *machine, const uint64_t *until)
 			serve_port(machine);
 			break;
 		case KVM_EXIT_HLT:
-			if (!until && is_idle(machine))
-				return;
-			await_interrupt(machine);
+			if (is_idle(machine)) {
+				if (!until)
+					return;
+				await_wake(machine);
+			}
 			break;
 		case KVM_EXIT_IRQ_WINDOW_OPEN:
 		case KVM_EXIT_INTR:

@@ -14,31 +14,27 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 final class FloorProgram {
     private final Path program;
-    private final Path kernel;
-    private final Path root;
+    private final GuestFiles guest;
 
-    private FloorProgram(Path program, Path kernel, Path root) {
+    private FloorProgram(Path program, GuestFiles guest) {
         this.program = program;
-        this.kernel = kernel;
-        this.root = root;
+        this.guest = guest;
     }
 
     /// Builds what is older than its sources.
     ///
     /// @param sources its folder, with a makefile
     /// @param build where the program comes to lie
-    /// @param kernel the guest's, an ELF file
-    /// @param root the root image, an EROFS file
-    static FloorProgram build(Path sources, Path build, Path kernel, Path root)
-            throws IOException, InterruptedException {
+    /// @param guest what it launches
+    static FloorProgram build(Path sources, Path build, GuestFiles guest) throws IOException, InterruptedException {
         run(List.of("make", "-s", "-C", sources.toString(), "BUILD=" + build.toAbsolutePath()));
-        return new FloorProgram(build.resolve("floor"), kernel, root);
+        return new FloorProgram(build.resolve("floor"), guest);
     }
 
     /// Measures every point so many times, in turn, after a warm-up of its own.
     Map<Point, Percentiles> measure(int times) throws IOException, InterruptedException {
-        List<String> lines = run(
-                List.of(program.toString(), kernel.toString(), root.toString(), Integer.toString(times)));
+        List<String> lines = run(List.of(
+                program.toString(), guest.kernel().toString(), guest.root().toString(), Integer.toString(times)));
         Map<Point, Percentiles> result = new EnumMap<>(Point.class);
         for (String line : lines) {
             String[] fields = line.split(" ", -1);
@@ -56,11 +52,9 @@ final class FloorProgram {
         return result;
     }
 
-    /// @return the lines that it printed
+    /// @return the lines that it printed; on its error stream it prints only when it fails
     private static List<String> run(List<String> command) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(command)
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start();
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int code = process.waitFor();
         if (code != 0) {
