@@ -3,6 +3,8 @@ package io.vivarium.jmh;
 
 import io.vivarium.Command;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.OperatingSystemMXBean;
 import java.nio.file.Path;
 import org.jspecify.annotations.NullMarked;
 
@@ -14,8 +16,8 @@ public final class FloorRatio {
     /// Until the launch path is compiled.
     private static final int WARM_UP = 200;
 
-    private static final String DEFAULT_ROUNDS = "5";
-    private static final String DEFAULT_LAUNCHES = "100";
+    private static final String DEFAULT_ROUNDS = "10";
+    private static final String DEFAULT_LAUNCHES = "50";
 
     private FloorRatio() {}
 
@@ -30,6 +32,10 @@ public final class FloorRatio {
         }
         int rounds = count("rounds", arguments.length > 2 ? arguments[2] : DEFAULT_ROUNDS);
         int launches = count("launches", arguments.length > 3 ? arguments[3] : DEFAULT_LAUNCHES);
+        OperatingSystemMXBean host = ManagementFactory.getOperatingSystemMXBean();
+        System.out.printf(
+                "%d processors, load average before: %.1f%n",
+                host.getAvailableProcessors(), host.getSystemLoadAverage());
         try (GuestFiles guest = GuestFiles.write()) {
             FloorProgram floor = FloorProgram.build(Path.of(arguments[0]), Path.of(arguments[1]), guest);
             Command command = Command.of(GuestFiles.BUSYBOX, "echo", "hi");
