@@ -340,6 +340,42 @@ public final class ConsolePort {
                 VirtioFault.Kind.BUFFER_DIRECTION, "%s: %s, queue %d".formatted(this, what, queue.index()));
     }
 
+    /// What it remembers. The lock is held.
+    ConsoleState.Port save(ControlChannel control) {
+        ConsoleState.PartlyRead partlyRead =
+                sent == null || !sentPending ? null : new ConsoleState.PartlyRead(sent.head(), sent.wasRead());
+        return new ConsoleState.Port(
+                name,
+                control.isAdded(id),
+                control.isReady(id),
+                control.toldOpen(id),
+                control.messages(id),
+                guestOpen,
+                partlyRead,
+                bytesFromGuest,
+                bytesToGuest);
+    }
+
+    /// Remembers what another port did. The lock is held.
+    ///
+    /// @param queue that the driver sends with; null if there is none
+    void restore(ConsoleState.Port state, @Nullable VirtQueue queue) {
+        if (!state.name().equals(name) || (state.sent() != null && queue == null)) {
+            throw new IllegalArgumentException("not the state of %s: %s".formatted(this, state));
+        }
+        guestOpen = state.guestOpen();
+        bytesFromGuest = state.bytesFromGuest();
+        bytesToGuest = state.bytesToGuest();
+        ConsoleState.PartlyRead partlyRead = state.sent();
+        if (partlyRead != null && queue != null) {
+            DescriptorChain chain = sent(queue);
+            queue.takeUp(partlyRead.head(), chain);
+            chain.skip(partlyRead.read());
+            sentPending = true;
+            blocked = true;
+        }
+    }
+
     /// The driver has taken back the queue that it sends with. The lock is held.
     void sendQueueStopped() {
         sent = null;

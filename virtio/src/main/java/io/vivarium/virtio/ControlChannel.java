@@ -33,12 +33,19 @@ final class ControlChannel {
     /// The order in which a port's messages go out.
     private static final int[] ORDER = {DEVICE_ADD, CONSOLE_PORT, RESIZE, PORT_NAME, PORT_OPEN};
 
+    /// A bit for each of them.
+    private static final int MESSAGES =
+            1 << DEVICE_ADD | 1 << CONSOLE_PORT | 1 << RESIZE | 1 << PORT_NAME | 1 << PORT_OPEN;
+
     private final List<ConsolePort> ports;
     private final MemorySegment header = Arena.ofAuto().allocate(HEADER_SIZE);
     private final MemorySegment message;
 
     private final boolean[] added;
     private final boolean[] ready;
+    /// What the driver was told last of the host's side of each port.
+    private final boolean[] toldOpen;
+
     private final int[] pending;
     private boolean driverReady;
     private int columns;
@@ -55,7 +62,43 @@ final class ControlChannel {
         message = Arena.ofAuto().allocate(HEADER_SIZE + Math.max(longestName, 2 * Short.BYTES));
         added = new boolean[ports.size()];
         ready = new boolean[ports.size()];
+        toldOpen = new boolean[ports.size()];
         pending = new int[ports.size()];
+    }
+
+    boolean isDriverReady() {
+        return driverReady;
+    }
+
+    boolean isAdded(int port) {
+        return added[port];
+    }
+
+    boolean isReady(int port) {
+        return ready[port];
+    }
+
+    boolean toldOpen(int port) {
+        return toldOpen[port];
+    }
+
+    /// The messages that are pending for a port, a bit each.
+    int messages(int port) {
+        return pending[port];
+    }
+
+    /// Remembers what another channel did.
+    void restore(ConsoleState state) {
+        columns = state.columns();
+        rows = state.rows();
+        driverReady = state.driverReady();
+        for (int i = 0; i < ports.size(); i++) {
+            ConsoleState.Port port = state.ports().get(i);
+            added[i] = port.added();
+            ready[i] = port.ready();
+            toldOpen[i] = port.toldOpen();
+            pending[i] = port.messages() & MESSAGES;
+        }
     }
 
     /// Forgets the driver.
@@ -63,6 +106,7 @@ final class ControlChannel {
         for (int i = 0; i < ports.size(); i++) {
             added[i] = false;
             ready[i] = false;
+            toldOpen[i] = false;
             pending[i] = 0;
         }
         driverReady = false;
@@ -83,7 +127,11 @@ final class ControlChannel {
     /// The host has opened or closed a port.
     void hostSideChanged(ConsolePort port) {
         if (ready[port.id()]) {
-            want(port.id(), PORT_OPEN);
+            if (toldOpen[port.id()] == port.isHostOpen()) {
+                pending[port.id()] &= ~(1 << PORT_OPEN);
+            } else {
+                want(port.id(), PORT_OPEN);
+            }
         }
     }
 
@@ -246,8 +294,10 @@ final class ControlChannel {
         chain.write(message, 0, length);
         queue.push(chain);
         pending[port] &= ~(1 << event);
-        if (event == DEVICE_ADD) {
-            added[port] = true;
+        switch (event) {
+            case DEVICE_ADD -> added[port] = true;
+            case PORT_OPEN -> toldOpen[port] = ports.get(port).isHostOpen();
+            default -> {}
         }
         return true;
     }

@@ -18,6 +18,7 @@ public final class DescriptorChain implements GuestBytes {
     private final long[] lengths;
 
     private int head;
+    private long read;
     private int count;
     private int firstWritable;
     private long readable;
@@ -45,6 +46,11 @@ public final class DescriptorChain implements GuestBytes {
     @Override
     public long remaining() {
         return readable;
+    }
+
+    /// How many bytes were read or skipped so far.
+    public long wasRead() {
+        return read;
     }
 
     /// How many device-writable bytes are left to write.
@@ -131,6 +137,7 @@ public final class DescriptorChain implements GuestBytes {
     private void advanceRead(long part) {
         readOffset += part;
         readable -= part;
+        read += part;
         if (readOffset == lengths[readIndex]) {
             readIndex++;
             readOffset = 0;
@@ -147,6 +154,7 @@ public final class DescriptorChain implements GuestBytes {
         readOffset = 0;
         writeOffset = 0;
         written = 0;
+        read = 0;
     }
 
     void add(MemorySegment region, long offset, long length, boolean deviceWrites) {

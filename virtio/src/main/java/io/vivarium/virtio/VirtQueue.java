@@ -83,6 +83,37 @@ public final class VirtQueue {
         }
     }
 
+    /// How far it is.
+    QueueState.Progress progress() {
+        return new QueueState.Progress(nextAvailable, nextUsed, usedNotified);
+    }
+
+    /// Goes on where another was, on the same memory.
+    ///
+    /// @throws IllegalArgumentException if more requests would be in flight than the queue has entries
+    void resumeAt(QueueState.Progress progress) {
+        if (progress.inFlight() > size) {
+            throw new IllegalArgumentException(
+                    "queue %d of %d entries with %d in flight".formatted(index, size, progress.inFlight()));
+        }
+        nextAvailable = progress.nextAvailable();
+        availableSeen = nextAvailable;
+        nextUsed = progress.nextUsed();
+        usedNotified = progress.usedNotified();
+    }
+
+    /// Takes up again a request that was taken before a restore. Its descriptors are read and checked anew.
+    ///
+    /// @param chain receives it
+    /// @throws IllegalArgumentException if no request is in flight, or there is no such descriptor
+    /// @throws VirtioFault if the chain is not as it must be any more
+    void takeUp(int head, DescriptorChain chain) {
+        if (nextUsed == nextAvailable || head < 0 || head >= size) {
+            throw new IllegalArgumentException("queue %d of %d entries: no request %d".formatted(index, size, head));
+        }
+        read(head, chain);
+    }
+
     private void checkAlignment(String area, long address, int alignment) {
         if ((address & (alignment - 1)) != 0) {
             throw new VirtioFault(

@@ -339,6 +339,33 @@ public final class VirtioConsole implements VirtioDevice {
         }
     }
 
+    @Override
+    public ConsoleState save() {
+        return new ConsoleState(
+                columns,
+                rows,
+                configGeneration,
+                control.isDriverReady(),
+                ports.stream().map(port -> port.save(control)).toList());
+    }
+
+    @Override
+    public void restore(DeviceState state, @Nullable VirtioTransport newTransport) {
+        if (!(state instanceof ConsoleState saved)
+                || saved.ports().size() != ports.size()
+                || hasSize != (saved.columns() != 0)) {
+            throw new IllegalArgumentException("not the state of a console of %s: %s".formatted(ports, state));
+        }
+        transport = newTransport;
+        columns = saved.columns();
+        rows = saved.rows();
+        configGeneration = saved.configGeneration();
+        control.restore(saved);
+        for (ConsolePort port : ports) {
+            port.restore(saved.ports().get(port.id()), queue(transmitQueue(port)));
+        }
+    }
+
     @Nullable
     VirtioFault fault() {
         lock.acquire();

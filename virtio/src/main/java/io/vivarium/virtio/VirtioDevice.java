@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.virtio;
 
+import org.jspecify.annotations.Nullable;
+
 /// A virtio device, apart from how it is reached: that is its transport's business, one transport for each
 /// device.
 ///
@@ -69,6 +71,17 @@ public interface VirtioDevice {
     ///
     /// @param fault why
     void failed(VirtioFault fault);
+
+    /// What it remembers. It goes on working.
+    DeviceState save();
+
+    /// Remembers what another device of its type did. Called once, before the driver can reach it.
+    ///
+    /// @param state of a device that was built in the same way
+    /// @param transport as for [#activate]; null if the driver was not up
+    /// @throws IllegalArgumentException if the state is not of such a device
+    /// @throws VirtioFault if a request that was being worked on is not as it must be any more
+    void restore(DeviceState state, @Nullable VirtioTransport transport);
 
     /// The driver has reset the device: all is as at the beginning, no queue and no request is left.
     void reset();

@@ -59,16 +59,23 @@ public final class VirtioFault extends RuntimeException {
     }
 
     private final Kind kind;
+    private final String detail;
 
     /// @param kind what was wrong
     /// @param detail where, and with which values
     public VirtioFault(Kind kind, String detail) {
         super(kind + ": " + detail);
         this.kind = kind;
+        this.detail = detail;
     }
 
     /// What was wrong.
     public Kind kind() {
         return kind;
+    }
+
+    /// Where, and with which values.
+    public String detail() {
+        return detail;
     }
 }

@@ -4,6 +4,8 @@ package io.vivarium.virtio;
 import io.vivarium.kvm.DeviceFault;
 import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.MmioDevice;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// A virtio device behind a window of memory-mapped registers (virtio 1.2 §4.2, register layout version 2).
@@ -228,6 +230,93 @@ public final class VirtioMmioTransport implements MmioDevice {
         endMachineIfFailed();
     }
 
+    /// What the device and its transport are at, apart from the guest's memory. For consistency with
+    /// that, no vCPU of the guest may run meanwhile.
+    public VirtioMmioState save() {
+        lock.acquire();
+        try {
+            List<QueueState> states = new ArrayList<>();
+            for (int i = 0; i < queues.length; i++) {
+                states.add(QueueState.of(queueRegisters[i], queues[i]));
+            }
+            return new VirtioMmioState(
+                    status,
+                    driverFeatures,
+                    deviceFeaturesSel,
+                    driverFeaturesSel,
+                    queueSel,
+                    interruptStatus,
+                    continueQueues,
+                    states,
+                    fault == null ? null : new VirtioMmioState.FaultState(fault.kind(), fault.detail()),
+                    device.save());
+        } finally {
+            lock.release();
+        }
+    }
+
+    /// Goes on where another transport was, before any vCPU of the guest runs. What the driver was
+    /// interrupted for and has not acknowledged, it is interrupted for again.
+    ///
+    /// @param state of a transport of the same kind of device, on the same content of memory
+    /// @throws IllegalArgumentException if the state does not fit the device, or the guest's memory
+    /// @throws IllegalStateException if the driver has already been at the device
+    public void restore(VirtioMmioState state) {
+        lock.acquire();
+        try {
+            if (status != 0) {
+                throw new IllegalStateException("restore of device %d in use".formatted(device.deviceId()));
+            }
+            checkFits(state);
+            status = state.status();
+            driverFeatures = state.driverFeatures();
+            deviceFeaturesSel = state.deviceFeaturesSel();
+            driverFeaturesSel = state.driverFeaturesSel();
+            queueSel = state.queueSel();
+            interruptStatus = state.interruptStatus();
+            continueQueues = state.continueQueues();
+            VirtioMmioState.FaultState failed = state.fault();
+            fault = failed == null ? null : new VirtioFault(failed.kind(), failed.detail());
+            for (int i = 0; i < queues.length; i++) {
+                restoreQueue(i, state.queues().get(i));
+            }
+            device.restore(state.device(), (status & DRIVER_OK) != 0 ? link : null);
+            if (interruptStatus != 0) {
+                lock.interrupt();
+            }
+        } catch (VirtioFault e) {
+            throw new IllegalArgumentException("the state does not fit the guest's memory: " + e.getMessage(), e);
+        } finally {
+            lock.release();
+        }
+    }
+
+    private void checkFits(VirtioMmioState state) {
+        boolean statusPossible = precedesAll(state.status())
+                && (state.status() & ~(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK | FAILED | DEVICE_NEEDS_RESET))
+                        == 0
+                && (state.fault() != null) == ((state.status() & DEVICE_NEEDS_RESET) != 0);
+        boolean featuresPossible = (state.driverFeatures() & ~offeredFeatures) == 0;
+        if (!statusPossible || !featuresPossible || state.queues().size() != queues.length) {
+            throw new IllegalArgumentException("not the state of a device %d with %d queues and features 0x%x: %s"
+                    .formatted(device.deviceId(), queues.length, offeredFeatures, state));
+        }
+    }
+
+    private void restoreQueue(int index, QueueState state) {
+        state.into(queueRegisters[index]);
+        QueueState.Progress progress = state.progress();
+        if (progress != null) {
+            VirtQueue queue = newQueue(index);
+            queue.resumeAt(progress);
+            queues[index] = queue;
+        }
+    }
+
+    private VirtQueue newQueue(int index) {
+        return new VirtQueue(index, device.maxQueueSize(index), queueRegisters[index], memory, regions, driverFeatures);
+    }
+
     private long readConfig(long offset, int size) {
         if (offset > device.configLength() - size) {
             return refuse(Refusal.NO_SUCH_CONFIG);
@@ -439,8 +528,7 @@ public final class VirtioMmioTransport implements MmioDevice {
         } else if (!mayConfigureQueues()) {
             refuse(Refusal.QUEUE_ORDER);
         } else if (queues[queueSel] == null) {
-            queues[queueSel] = new VirtQueue(
-                    queueSel, device.maxQueueSize(queueSel), queueRegisters[queueSel], memory, regions, driverFeatures);
+            queues[queueSel] = newQueue(queueSel);
         }
     }
 

@@ -50,7 +50,8 @@ final class DriverHarness implements AutoCloseable {
 
     final GuestRam ram = new GuestRam();
     final Semaphore interrupts = new Semaphore(0);
-    final VirtioMmioTransport transport;
+    private final FaultPolicy policy;
+    VirtioMmioTransport transport;
     private final Map<Integer, DriverQueue> queues = new HashMap<>();
     private long features;
 
@@ -59,7 +60,20 @@ final class DriverHarness implements AutoCloseable {
     }
 
     DriverHarness(VirtioDevice device, FaultPolicy policy) {
-        transport = new VirtioMmioTransport(device, ram.memory(), interrupts::release, policy);
+        this.policy = policy;
+        transport = attach(device);
+    }
+
+    private VirtioMmioTransport attach(VirtioDevice device) {
+        return new VirtioMmioTransport(device, ram.memory(), interrupts::release, policy);
+    }
+
+    /// Saves the device and goes on with another in its place, as the driver in a restored machine does.
+    VirtioMmioState moveTo(VirtioDevice device) {
+        VirtioMmioState state = transport.save();
+        transport = attach(device);
+        transport.restore(state);
+        return state;
     }
 
     int read(int register) {

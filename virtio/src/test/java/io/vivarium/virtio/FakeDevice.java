@@ -111,6 +111,16 @@ final class FakeDevice implements VirtioDevice {
     }
 
     @Override
+    public DeviceState save() {
+        throw new UnsupportedOperationException("a fake device is not saved");
+    }
+
+    @Override
+    public void restore(DeviceState state, @Nullable VirtioTransport newTransport) {
+        throw new UnsupportedOperationException("a fake device is not restored");
+    }
+
+    @Override
     public void reset() {
         transport = null;
         calls.add("reset");
