@@ -48,5 +48,5 @@ void kvm_open(struct kvm *kvm)
 	KVM_CALL(kvm->fd, KVM_GET_SUPPORTED_CPUID, &kvm->cpuid);
 	cpuid_prepare(&kvm->cpuid, MAX_CPUID_ENTRIES);
 	kvm->xcr0 = cpuid_xcr0(&kvm->cpuid);
-	kvm->cr4 = cpuid_has_xsave(&kvm->cpuid) ? 1UL << 18 /* CR4.OSXSAVE */ : 0;
+	kvm->cr4_osxsave = cpuid_has_xsave(&kvm->cpuid) ? 1UL << 18 : 0;
 }

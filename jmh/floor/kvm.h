@@ -12,7 +12,7 @@ struct kvm {
 	int fd;
 	int run_size;     /* of a vCPU's struct kvm_run */
 	unsigned tsc_khz; /* of every machine's time-stamp counter */
-	unsigned long long xcr0, cr4;
+	unsigned long long xcr0, cr4_osxsave; /* 0: not there */
 	union {
 		struct kvm_cpuid2 cpuid; /* as a machine's only vCPU gets it */
 		char cpuid_room[sizeof(struct kvm_cpuid2) + MAX_CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2)];

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "machine.h"
 
+#include <asm/bootparam.h>
 #include <err.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
@@ -87,7 +88,7 @@ static void enter_kernel(struct machine *machine, struct kvm *kvm, uint64_t entr
 	sregs.idt.limit = 0;
 	sregs.cr0 = 1UL << 31 | 1 << 18 | 1 << 16 | 1 << 5 | 1 << 4 | 1 << 1 | 1; /* PG, AM, WP, NE, ET, MP, PE */
 	sregs.cr3 = BOOT_PML4;
-	sregs.cr4 = 1 << 10 | 1 << 9 | 1 << 5 | kvm->cr4; /* OSXMMEXCPT, OSFXSR, PAE */
+	sregs.cr4 = 1 << 10 | 1 << 9 | 1 << 5 | kvm->cr4_osxsave; /* OSXMMEXCPT, OSFXSR, PAE */
 	sregs.efer = 1 << 11 | 1 << 10 | 1 << 8;          /* NXE, LMA, LME */
 	KVM_CALL(machine->vcpu, KVM_SET_SREGS, &sregs);
 	KVM_CALL(machine->vcpu, KVM_SET_REGS,
@@ -107,7 +108,7 @@ void machine_create(struct machine *machine, struct kvm *kvm, const struct templ
 	console_init(&machine->console, &machine->memory, agent_received, &machine->agent);
 	agent_init(&machine->agent, &machine->console);
 
-	char *seed = memory_at(&machine->memory, RNG_SEED + 16, RNG_SEED_BYTES, true);
+	char *seed = memory_at(&machine->memory, RNG_SEED + sizeof(struct setup_data), RNG_SEED_BYTES, true);
 	if (getrandom(seed, RNG_SEED_BYTES, 0) != RNG_SEED_BYTES)
 		err(1, "getrandom");
 	enter_kernel(machine, kvm, template->entry);

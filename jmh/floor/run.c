@@ -64,7 +64,9 @@ static void await_wake(struct machine *machine)
 
 static void write_wake_timer(struct machine *machine, uint64_t ns)
 {
-	machine->wake_deadline = ns ? monotonic_ns() + ns : 0;
+	uint64_t most = INT64_MAX / 2; /* 146 years */
+
+	machine->wake_deadline = ns ? monotonic_ns() + (ns < most ? ns : most) : 0;
 	wake_at(machine->wake_deadline);
 }
 
