@@ -86,9 +86,9 @@ int main(int argc, char **argv)
 		}
 	}
 	machine_destroy(&running);
-	samples_print(&hello);
-	samples_print(&output);
-	samples_print(&whole);
-	samples_print(&exec);
+	samples_finish(&hello);
+	samples_finish(&output);
+	samples_finish(&whole);
+	samples_finish(&exec);
 	return 0;
 }

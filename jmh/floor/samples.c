@@ -34,9 +34,10 @@ static double percentile(const struct samples *samples, size_t percent)
 	return (double)samples->ns[rank - 1] / 1000;
 }
 
-void samples_print(struct samples *samples)
+void samples_finish(struct samples *samples)
 {
 	qsort(samples->ns, samples->count, sizeof(uint64_t), compare);
 	printf("%s %.1f %.1f %.1f\n", samples->name, percentile(samples, 50), percentile(samples, 90),
 	       percentile(samples, 99));
+	free(samples->ns);
 }

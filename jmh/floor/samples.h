@@ -15,7 +15,7 @@ struct samples {
 struct samples samples_new(const char *name, size_t most);
 void samples_add(struct samples *samples, uint64_t ns);
 
-/* Prints a line: name, median, 90th and 99th percentile in microseconds. */
-void samples_print(struct samples *samples);
+/* Gives them up and prints a line: name, median, 90th and 99th percentile in microseconds. */
+void samples_finish(struct samples *samples);
 
 #endif
