@@ -4,6 +4,7 @@
 #include <sanitizer/asan_interface.h>
 #include <stdarg.h>
 #include <substrate/printk.h>
+#include <substrate/random.h>
 #include <substrate/sched.h>
 #include <substrate/syscall.h>
 #include <substrate/time.h>
@@ -219,6 +220,12 @@ const char *kernel_release(void)
 void realtime_set(u64 ns)
 {
 	kernel.realtime = ns;
+}
+
+void random_reseed(const void *seed, size_t n)
+{
+	CHECK_EQ(n, sizeof(kernel.seed));
+	memcpy(kernel.seed, seed, n);
 }
 
 /* ---- waiting ---- */

@@ -74,6 +74,7 @@ struct kernel {
 	long allocated;       /* blocks and frames that are out */
 	bool powered_off;
 	u64 realtime;
+	u64 seed[4];
 	char log[4096]; /* what printk said */
 	int wakes;
 	/* Called when a task waits and devices_poll has nothing: the outside world's turn. False: a signal arrives. */

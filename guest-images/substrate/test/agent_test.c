@@ -46,6 +46,8 @@ static struct bytes hello(u32 version, u64 realtime)
 	struct bytes b = { 0 };
 	add32(&b, version);
 	add64(&b, realtime);
+	for (u64 i = 1; i <= AGENT_SEED_BYTES / 8; i++)
+		add64(&b, i);
 	return b;
 }
 
@@ -208,6 +210,8 @@ static void says_hello(void)
 {
 	greet();
 	CHECK_EQ(kernel.realtime, 12345);
+	CHECK_EQ(kernel.seed[0], 1);
+	CHECK_EQ(kernel.seed[3], 4);
 	CHECK_EQ(reply32(0), 1);
 	CHECK_STR(reply_string(4), "substrate");
 	CHECK_STR(reply_string(17), "6.1.0-test");
@@ -282,8 +286,8 @@ static void malformed_frames(void)
 		{ 7, FRAME_CLOCK, 0, 0, "a payload of 7 bytes" },
 		{ 9, FRAME_CLOCK, 0, 0, "a payload of 9 bytes" },
 		{ 0, FRAME_CLOCK, 0, 0, "a payload of 0 bytes" },
-		{ 11, FRAME_HELLO, 0, 0, "a payload of 11 bytes" },
-		{ 12, FRAME_HELLO, 0, 0, "said already" },
+		{ 43, FRAME_HELLO, 0, 0, "a payload of 43 bytes" },
+		{ 44, FRAME_HELLO, 0, 0, "said already" },
 		{ 1, FRAME_SHUTDOWN, 0, 0, "a payload of 1 bytes" },
 		{ 0, FRAME_SHUTDOWN, 0, 7, "for the agent" },
 		{ 100, FRAME_SPAWN, 0, 0, "process 0 is the agent" },

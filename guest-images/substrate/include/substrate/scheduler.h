@@ -8,6 +8,7 @@
 #include <substrate/types.h>
 
 struct task;
+struct timer;
 
 /*
  * The machine's wake timer: a 64-bit register; what is written is the number of nanoseconds after which the machine
@@ -16,6 +17,8 @@ struct task;
 void wake_timer_init(paddr_t base);
 
 void task_wake(struct task *task);
+/* struct task.timer's callback. */
+void task_wait_expired(struct timer *timer);
 /* Runs somebody else, or idles. The caller has set its own state. */
 void schedule(void);
 /* Lets the others run first. */

@@ -7,6 +7,7 @@
 #include <substrate/list.h>
 #include <substrate/regs.h>
 #include <substrate/sched.h>
+#include <substrate/timer.h>
 #include <substrate/types.h>
 
 #define KERNEL_STACK_SIZE (16UL << 10)
@@ -47,6 +48,8 @@ struct process {
 	bool exiting, no_new_privs;
 	struct exit_report exit;
 	u64 user_ns, system_ns, start_ns, max_resident;
+	struct timer itimer; /* ITIMER_REAL */
+	u64 itimer_interval; /* ns; 0: rings once */
 	u64 rlimit[16][2]; /* RLIMIT_*: soft, hard */
 };
 
@@ -64,8 +67,7 @@ struct task {
 	struct fs_context *fs;
 	struct list thread_link; /* in process->threads */
 	struct list run_link;    /* in the run queue */
-	struct list timer_link;
-	u64 deadline; /* of the wait under way */
+	struct timer timer; /* of the wait under way */
 	bool timed_out;
 	u64 fs_base, gs_base;
 	void *xsave; /* 64-byte aligned; valid while not running */
@@ -77,6 +79,7 @@ struct task {
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
 	struct spawn_call *spawn; /* what a new task is to load, and whom to tell */
+	u64 user_ns, system_ns; /* processor time */
 	bool trace; /* every system call is told on the console */
 };
 

@@ -6,6 +6,7 @@
  */
 #include "agent.h"
 
+#include <substrate/random.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/printk.h>
@@ -78,6 +79,9 @@ static void on_hello(const struct frame_header *header, u8 *payload)
 	}
 	if (!set_clock(header, get_s64(payload + 4)))
 		return;
+	/* Any number of machines may have been made from one in this state: from here on each has randomness of its own. */
+	random_reseed(payload + 12, AGENT_SEED_BYTES);
+	memset(payload + 12, 0, AGENT_SEED_BYTES);
 	greeted = true;
 	frame_begin(FRAME_HELLO_ANSWER, 0);
 	frame_u32(AGENT_VERSION);
@@ -176,7 +180,7 @@ struct frame_kind {
 };
 
 static const struct frame_kind kinds[] = {
-	{ FRAME_HELLO, false, 12, 12, on_hello },
+	{ FRAME_HELLO, false, 12 + AGENT_SEED_BYTES, 12 + AGENT_SEED_BYTES, on_hello },
 	{ FRAME_CLOCK, false, 8, 8, on_clock },
 	{ FRAME_SHUTDOWN, false, 0, 0, on_shutdown },
 	{ FRAME_SPAWN, true, SPAWN_LENGTH_MIN, FRAME_PAYLOAD_MAX, on_spawn },

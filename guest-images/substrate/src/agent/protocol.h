@@ -3,6 +3,7 @@
 #ifndef AGENT_PROTOCOL_H
 #define AGENT_PROTOCOL_H
 
+#define AGENT_SEED_BYTES 32
 #define AGENT_VERSION 1
 #define FRAME_HEADER_SIZE 12 /* u32 length, u16 type, u16 reserved, u32 process */
 #define FRAME_PAYLOAD_MAX 262144U

@@ -270,20 +270,30 @@ long data_truncate(struct node *node, u64 size)
 	return 0;
 }
 
+/* Is there memory for the page already, its own or the image's? */
+static bool has_page(const struct node *node, u64 index)
+{
+	paddr_t frame = pages_get(&node->pages, index);
+
+	return owned(frame) || (frame != PAGE_HOLE && lower_frame(node, index));
+}
+
 long data_allocate(struct node *node, u64 offset, u64 len, bool keep_size)
 {
-	u64 end = offset + len, last = (end - 1) >> PAGE_SHIFT;
+	u64 end = offset + len, last = (end - 1) >> PAGE_SHIFT, needed = 0;
 
 	if ((node->seals & F_SEAL_GROW) && !keep_size && end > node->size)
 		return -EPERM;
 	if (last - (offset >> PAGE_SHIFT) >= root_fs.frames_max)
 		return -ENOSPC;
-	for (u64 index = offset >> PAGE_SHIFT; index <= last; index++) {
-		if (owned(pages_get(&node->pages, index)) || lower_frame(node, index))
-			continue;
-		if (no_room() || !own_frame(node, index))
+	/* Nothing is taken unless all of it can be had. */
+	for (u64 index = offset >> PAGE_SHIFT; index <= last; index++)
+		needed += !has_page(node, index);
+	if (needed > root_fs.frames_max - MIN(root_fs.frames, root_fs.frames_max) || needed > frames_available())
+		return -ENOSPC;
+	for (u64 index = offset >> PAGE_SHIFT; needed && index <= last; index++)
+		if (!has_page(node, index) && !own_frame(node, index))
 			return -ENOSPC;
-	}
 	if (!keep_size && end > node->size) {
 		clear_behind_end(node);
 		node->size = end;

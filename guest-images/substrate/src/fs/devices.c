@@ -97,13 +97,25 @@ const struct file_ops *device_ops(const struct node *node)
 	}
 }
 
+static bool is_there(struct node *dir, const char *name)
+{
+	struct node *node = tree_lookup(dir, name, (u32)strlen(name));
+
+	if (IS_ERR(node))
+		return false;
+	node_put(node);
+	return true;
+}
+
+/* Memory may have run out halfway the last time: what was added then stays. */
 static long add(struct node *dir, const char *name, struct node *node)
 {
-	long error;
+	long error = 0;
 
 	if (!node)
 		return -ENOMEM;
-	error = tree_insert(dir, name, (u32)strlen(name), node);
+	if (!is_there(dir, name))
+		error = tree_insert(dir, name, (u32)strlen(name), node);
 	node_put(node);
 	return error;
 }
@@ -121,9 +133,13 @@ static struct node *link_to(const char *target)
 {
 	struct node *node = node_new(FS_DEV, S_IFLNK | 0777);
 
-	if (node) {
-		node->target = kstrndup(target, strlen(target));
-		node->size = strlen(target);
+	if (!node)
+		return NULL;
+	node->size = strlen(target);
+	node->target = kstrndup(target, node->size);
+	if (!node->target) {
+		node_put(node);
+		return NULL;
 	}
 	return node;
 }

@@ -159,6 +159,14 @@ long fd_close(struct fd_table *t, int fd)
 	return 0;
 }
 
+void fd_remove(struct fd_table *t, int fd, const struct file *file)
+{
+	struct slot *slot = slot_of(t, fd);
+
+	if (slot && slot->file == file)
+		fd_close(t, fd);
+}
+
 long fd_close_range(struct fd_table *t, u32 first, u32 last, bool only_mark)
 {
 	for (u32 fd = first; fd < t->count && fd <= last; fd++) {

@@ -150,7 +150,7 @@ static long range_of(const struct file *file, const struct flock *request, struc
 	else if (len - 1 > (s64)FILE_SIZE_MAX - start)
 		return -EOVERFLOW;
 	else
-		lock->end = (u64)(start + len - 1);
+		lock->end = (u64)start + (u64)(len - 1);
 	return 0;
 }
 
@@ -221,6 +221,37 @@ long lock_set(struct file *file, const struct flock *request, bool by_file, bool
 	return acquire(file->node, &wanted, request->l_type == F_UNLCK, wait);
 }
 
+/* Ends the owner's locks of one kind. */
+static void drop_owner(struct node *node, const void *owner, enum lock_kind kind)
+{
+	struct lock *lock, *next;
+	bool dropped = false;
+
+	if (!node->locks)
+		return;
+	list_for_each_safe(lock, next, &node->locks->held, link) {
+		if (lock->owner != owner || lock->kind != kind)
+			continue;
+		list_remove(&lock->link);
+		kfree(lock);
+		dropped = true;
+	}
+	if (dropped)
+		wake_up(&node->locks->freed);
+}
+
+static bool holds_whole(const struct node *node, const struct lock *wanted)
+{
+	const struct lock *lock;
+
+	if (!node->locks)
+		return false;
+	list_for_each(lock, &node->locks->held, link)
+		if (lock->owner == wanted->owner && lock->kind == LOCK_WHOLE && lock->exclusive == wanted->exclusive)
+			return true;
+	return false;
+}
+
 long lock_flock(struct file *file, int operation)
 {
 	struct lock wanted = { .owner = file, .end = WHOLE_FILE_END, .kind = LOCK_WHOLE };
@@ -235,33 +266,22 @@ long lock_flock(struct file *file, int operation)
 	default:
 		return -EINVAL;
 	}
-	return acquire(file->node, &wanted, (operation & ~LOCK_NB) == LOCK_UN, !(operation & LOCK_NB));
-}
-
-static void drop_owner(struct node *node, const void *owner)
-{
-	struct lock *lock, *next;
-	bool dropped = false;
-
-	if (!node->locks)
-		return;
-	list_for_each_safe(lock, next, &node->locks->held, link) {
-		if (lock->owner != owner)
-			continue;
-		list_remove(&lock->link);
-		kfree(lock);
-		dropped = true;
-	}
-	if (dropped)
-		wake_up(&node->locks->freed);
+	if ((operation & ~LOCK_NB) != LOCK_UN && holds_whole(file->node, &wanted))
+		return 0;
+	/* One that changes its kind is given up first and may so be lost (flock(2)). */
+	drop_owner(file->node, file, LOCK_WHOLE);
+	if ((operation & ~LOCK_NB) == LOCK_UN)
+		return 0;
+	return acquire(file->node, &wanted, false, !(operation & LOCK_NB));
 }
 
 void locks_closed_by(struct node *node, const struct fd_table *owner)
 {
-	drop_owner(node, owner);
+	drop_owner(node, owner, LOCK_RECORD);
 }
 
 void locks_released(struct file *file)
 {
-	drop_owner(file->node, file);
+	drop_owner(file->node, file, LOCK_RECORD);
+	drop_owner(file->node, file, LOCK_WHOLE);
 }

@@ -22,7 +22,7 @@ struct made {
  * /proc/<pid> and below are PID_FIRST and above; plain numbers so that the tables may lie in different files.
  */
 enum made_kind {
-	PROC_ROOT, PROC_SELF, PROC_THREAD_SELF, PROC_PID, PROC_FD_DIR, PROC_FD, PROC_TASK_DIR,
+	PROC_ROOT, PROC_SELF, PROC_THREAD_SELF, PROC_PID, PROC_FD_DIR, PROC_FD, PROC_TASK_DIR, PROC_TID,
 	SYS_ROOT, KIND_FIRST_OF_TABLE,
 };
 

@@ -45,7 +45,7 @@ struct node_ops {
 	ssize_t (*readlink)(struct node *link, char *buf, size_t size);
 	/* Where a link leads that is not followed by its text: referenced node, and the open file it stands for if any (not held). */
 	struct node *(*follow)(struct node *link, struct file **file);
-	/* Fills a directory of the tree when it is first looked into. */
+	/* Fills a directory of the tree when it is first looked into; again when it failed. */
 	long (*populate)(struct node *dir);
 	/* What an open file of this node does. */
 	const struct file_ops *file_ops;
@@ -157,7 +157,11 @@ long tree_cover(struct node *dir, const char *name, struct node *node);
 bool tree_is_empty(struct node *dir);
 long tree_rename(struct node *from_dir, const char *from, u32 from_len, struct node *to_dir, const char *to, u32 to_len);
 long tree_exchange(struct node *a_dir, const char *a, u32 a_len, struct node *b_dir, const char *b, u32 b_len);
-long tree_readdir(struct node *dir, u64 *pos, struct dir_sink *sink);
+/*
+ * Hands out the entries from *pos on. Those made after *end was set, by the first call that finds 0 in it, are left out: whoever
+ * renames what he reads comes to an end.
+ */
+long tree_readdir(struct node *dir, u64 *pos, u64 *end, struct dir_sink *sink);
 /* The directory above, without a reference; the root's is itself. */
 struct node *tree_parent(struct node *dir);
 /* True when `dir` is `below` or above it. */

@@ -52,6 +52,7 @@ static const struct made table[] = {
 	[PROC_FD_DIR] = { .name = "fd", .parent = PROC_PID, .mode = S_IFDIR | 0500, .ops = &proc_fd_dir_ops },
 	[PROC_FD] = { .parent = NO_PARENT, .mode = S_IFLNK | 0700, .ops = &proc_fd_ops },
 	[PROC_TASK_DIR] = { .name = "task", .parent = PROC_PID, .mode = S_IFDIR | 0555, .ops = &proc_task_dir_ops },
+	[PROC_TID] = { .parent = NO_PARENT, .mode = S_IFDIR | 0555, .ops = &proc_pid_ops },
 	[SYS_ROOT] = { .parent = NO_PARENT, .mode = S_IFDIR | 0555 },
 
 	DIRECTORY(DIR_SYS, "sys", PROC_ROOT),
@@ -150,11 +151,19 @@ struct node *made_node(struct node *parent, u32 kind, u32 pid, const char *name,
 	return node;
 }
 
+/* A thread's directory has what its process' has, but for the threads: a walk down the tree would have no end. */
+static bool has(const struct node *dir, u32 kind)
+{
+	if (dir->kind == PROC_TID)
+		return table[kind].name && table[kind].parent == PROC_PID && kind != PROC_TASK_DIR;
+	return table[kind].name && table[kind].parent == dir->kind;
+}
+
 struct node *made_lookup(struct node *dir, const char *name, u32 len)
 {
 	for (u32 kind = 0; kind < ARRAY_SIZE(table); kind++) {
 		const struct made *made = &table[kind];
-		if (made->name && made->parent == dir->kind && strlen(made->name) == len && !memcmp(made->name, name, len))
+		if (has(dir, kind) && strlen(made->name) == len && !memcmp(made->name, name, len))
 			return made_node(dir, kind, dir->key, name, len);
 	}
 	return ERR_PTR(-ENOENT);
@@ -164,7 +173,7 @@ bool made_readdir(struct node *dir, u64 *pos, struct dir_sink *sink)
 {
 	for (u64 kind = *pos; kind < ARRAY_SIZE(table); kind++) {
 		const struct made *made = &table[kind];
-		if (made->name && made->parent == dir->kind &&
+		if (has(dir, (u32)kind) &&
 		    !sink->emit(sink, made->name, (u32)strlen(made->name), ino_of((u32)kind, dir->key, 0), type_of_mode(made->mode),
 		                kind + 1))
 			return false;

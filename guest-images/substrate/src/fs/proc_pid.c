@@ -249,7 +249,7 @@ static struct node *task_lookup(struct node *dir, const char *name, u32 len)
 	task = task_find(tid);
 	if (!task || task->process->pid != dir->key)
 		return ERR_PTR(-ENOENT);
-	return made_node(dir, PROC_PID, dir->key, name, len);
+	return made_node(dir, PROC_TID, dir->key, name, len);
 }
 
 static long task_readdir(struct node *dir, u64 *pos, struct dir_sink *sink)
@@ -478,7 +478,7 @@ long print_limits(struct text *t, u32 pid)
 		text_printf(t, "%-26s", names[i][0]);
 		print_limit(t, process->rlimit[i][0]);
 		print_limit(t, process->rlimit[i][1]);
-		text_printf(t, "%-10s\n", names[i][1]);
+		text_printf(t, *names[i][1] ? "%-10s\n" : "%s\n", names[i][1]);
 	}
 	return 0;
 }

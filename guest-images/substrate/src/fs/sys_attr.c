@@ -103,7 +103,7 @@ static long change_owner(struct node *node, u32 uid, u32 gid)
 			return -EPERM;
 		if (gid != NO_CHANGE && (me != node->uid || (gid != fs_gid() && gid != node->gid)))
 			return -EPERM;
-		if (me != node->uid && (node->mode & (S_ISUID | S_ISGID)) && !is_dir(node))
+		if (me != node->uid && (node->mode & privileges_to_drop(node)) && !is_dir(node))
 			return -EPERM;
 	}
 	if (!is_dir(node))

@@ -85,7 +85,7 @@ static bool emit(struct dir_sink *sink, const char *name, u32 len, u64 ino, u32 
 static long read_directory(struct file *file, struct filler *f)
 {
 	struct node *dir = file->node;
-	u64 inner;
+	u64 inner, end;
 	long error;
 
 	if (!is_dir(dir))
@@ -93,6 +93,8 @@ static long read_directory(struct file *file, struct filler *f)
 	if (dir->nlink == 0)
 		return -ENOENT;
 	node_accessed(dir);
+	if (file->pos == 0)
+		file->private = NULL;
 	if (file->pos == 0 && fill(f, ".", 1, dir->ino, DT_DIR, 1))
 		file->pos = 1;
 	if (file->pos == 1 && !f->error && fill(f, "..", 2, tree_parent(dir)->ino, DT_DIR, DOTS))
@@ -100,8 +102,10 @@ static long read_directory(struct file *file, struct filler *f)
 	if (file->pos < DOTS || f->error)
 		return f->filled ? (long)f->filled : f->error;
 	inner = file->pos - DOTS;
-	error = tree_readdir(dir, &inner, &f->sink);
+	end = (u64)file->private;
+	error = tree_readdir(dir, &inner, &end, &f->sink);
 	file->pos = inner + DOTS;
+	file->private = (void *)end;
 	if (f->filled)
 		return (long)f->filled;
 	return error < 0 ? error : f->error;

@@ -114,6 +114,12 @@ static void vectors_free(struct vectors *v)
 		kfree(v->vec);
 }
 
+/* Would the transfer end behind what a position can say? */
+static bool beyond_positions(const struct file *file, const u64 *at, size_t len)
+{
+	return file_seekable(file) && (at ? *at : file->pos) + len > FILE_SIZE_MAX;
+}
+
 /* What all the calls come to. `at` NULL: the file's position. */
 static ssize_t transfer(int fd, struct iovec *vec, unsigned int count, u64 *at, bool write)
 {
@@ -128,6 +134,8 @@ static ssize_t transfer(int fd, struct iovec *vec, unsigned int count, u64 *at, 
 		n = -ESPIPE;
 	else if (write ? !file_writable(file) : !file_readable(file))
 		n = -EBADF;
+	else if (beyond_positions(file, at, io.left))
+		n = -EINVAL;
 	else
 		n = write ? file_write(file, &io, at) : file_read(file, &io, at);
 	file_put(file);
@@ -140,12 +148,13 @@ static ssize_t transfer_one(int fd, void __user *buf, size_t count, u64 *at, boo
 
 	if (at && (s64)*at < 0)
 		return -EINVAL;
+	/* No program has that much memory. */
 	if ((s64)count < 0) {
 		struct file *file = write ? fd_get_writable(fd) : fd_get_readable(fd);
 		if (IS_ERR(file))
 			return PTR_ERR(file);
 		file_put(file);
-		return -EINVAL;
+		return -EFAULT;
 	}
 	return transfer(fd, &vec, 1, at, write);
 }

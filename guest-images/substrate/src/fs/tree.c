@@ -142,10 +142,16 @@ static void detach(struct entry *e)
 
 static long populate(struct node *dir)
 {
-	if (dir->dir.populated)
+	long error;
+
+	if (dir->dir.populated || !dir->ops || !dir->ops->populate)
 		return 0;
+	/* At once, because filling looks into the directory; but what failed is tried again. */
 	dir->dir.populated = true;
-	return dir->ops && dir->ops->populate ? dir->ops->populate(dir) : 0;
+	error = dir->ops->populate(dir);
+	if (error < 0)
+		dir->dir.populated = false;
+	return error;
 }
 
 /* Makes an entry for a name that only the image has so far. Entry or ERR_PTR(-ENOENT…). */
@@ -475,7 +481,7 @@ static long read_lower(struct node *dir, u64 *pos, struct dir_sink *sink, bool *
 	return 0;
 }
 
-long tree_readdir(struct node *dir, u64 *pos, struct dir_sink *sink)
+long tree_readdir(struct node *dir, u64 *pos, u64 *end, struct dir_sink *sink)
 {
 	const struct entry *e;
 	bool full = false;
@@ -485,13 +491,15 @@ long tree_readdir(struct node *dir, u64 *pos, struct dir_sink *sink)
 		return error;
 	if (dir->ops && dir->ops->readdir)
 		return dir->ops->readdir(dir, pos, sink);
+	if (*end == 0)
+		*end = dir->dir.next_cookie;
 	if (dir->has_lower) {
 		error = read_lower(dir, pos, sink, &full);
 		if (error < 0 || full)
 			return error;
 	}
 	list_for_each(e, &dir->dir.entries, link) {
-		if (!e->node || e->cookie == 0 || e->cookie < *pos)
+		if (!e->node || e->cookie == 0 || e->cookie < *pos || e->cookie >= *end)
 			continue;
 		if (!sink->emit(sink, e->name, e->len, e->node->ino, type_of_mode(e->node->mode), e->cookie + 1))
 			return 0;

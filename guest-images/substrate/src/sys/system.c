@@ -7,6 +7,7 @@
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 #include <substrate/area.h>
+#include <substrate/cputime.h>
 #include <substrate/err.h>
 #include <substrate/random.h>
 #include <substrate/scheduler.h>
@@ -162,6 +163,11 @@ SYSCALL_DEFINE2(setrlimit, u32, resource, const void __user *, new)
 	return limit(current->process, resource, new, NULL);
 }
 
+static struct __kernel_old_timeval usage_time(u64 ns)
+{
+	return (struct __kernel_old_timeval){ (long)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC / 1000) };
+}
+
 SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 {
 	struct rusage usage;
@@ -169,9 +175,10 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
 		return -EINVAL;
 	if (who != RUSAGE_CHILDREN) {
-		u64 ns = monotonic_ns() - current->process->start_ns;
-		usage.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
-		usage.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
+		const struct task *task = current;
+		cputime_charge_system();
+		usage.ru_utime = usage_time(who == RUSAGE_THREAD ? task->user_ns : task->process->user_ns);
+		usage.ru_stime = usage_time(who == RUSAGE_THREAD ? task->system_ns : task->process->system_ns);
 		usage.ru_maxrss = (long)(MAX(current->process->max_resident, mm_resident_bytes(current->mm)) >> 10);
 	}
 	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;

@@ -118,8 +118,8 @@ static long map_segment(struct program *p, struct mm *mm, const Elf64_Phdr *ph, 
 			mm_populate(mm, first, MIN(zero_from, first + PREFILL_BYTES), true);
 		else
 			mm_populate(mm, first, MIN(zero_from, first + PREMAP_BYTES), false);
-		/* What the last page of the file holds beyond the segment is not the program's. */
-		if (end > file_end && prot & PROT_WRITE && clear_user((void *)file_end, MIN(zero_from, end) - file_end))
+		/* Zero up to the page's end, as Linux has it: the dynamic linker allocates from what its last page has left. */
+		if (end > file_end && prot & PROT_WRITE && clear_user((void *)file_end, zero_from - file_end))
 			return -ENOMEM;
 	}
 	if (end > zero_from) {

@@ -39,6 +39,8 @@ struct sigaction_table {
 	u64 pending;             /* for any thread */
 };
 
+struct wait_queue signal_arrivals = WAIT_QUEUE_INIT(signal_arrivals);
+
 static const char *const names[] = {
 	[SIGHUP] = "SIGHUP", [SIGINT] = "SIGINT", [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL", [SIGTRAP] = "SIGTRAP",
 	[SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS", [SIGFPE] = "SIGFPE", [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1",
@@ -115,13 +117,15 @@ static long send(struct process *process, struct task *task, int signo, const si
 	if (signo == 0)
 		return 0;
 	struct task *receiver = task, *candidate;
-	bool waited_for = false;
+	/* Blocked signals are kept even if they would be ignored: signalfd and sigwaitinfo(2) take them. */
+	bool waited_for = false, blocked = task && task->signals_blocked & BIT(signo);
 	list_for_each(candidate, &process->threads, thread_link) {
 		waited_for |= (candidate->signals_waited & BIT(signo)) != 0;
+		blocked |= !task && candidate->signals_blocked & BIT(signo);
 		if (!task && (!receiver || !(candidate->signals_blocked & BIT(signo))))
 			receiver = candidate;
 	}
-	if (ignores(process, signo) && !waited_for)
+	if (ignores(process, signo) && !waited_for && !blocked)
 		return 0;
 	struct sigaction_table *signals = process->signals;
 	if (!((task ? task->signals_pending : signals->pending) & BIT(signo)))
@@ -136,6 +140,7 @@ static long send(struct process *process, struct task *task, int signo, const si
 	} else if (receiver) {
 		notify(receiver);
 	}
+	wake_up(&signal_arrivals);
 	return 0;
 }
 
@@ -144,6 +149,15 @@ long signal_send(struct process *process, int signo)
 	siginfo_t info;
 	fill_info(&info, signo, SI_USER);
 	return send(process, NULL, signo, &info);
+}
+
+void signal_send_kernel(struct process *process, int signo)
+{
+	siginfo_t info;
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signo;
+	info.si_code = SI_KERNEL;
+	send(process, NULL, signo, &info);
 }
 
 /* ---- ending ---- */
@@ -276,6 +290,16 @@ static int take_pending(struct task *task, u64 set, siginfo_t *info)
 		task->process->signals->pending &= ~BIT(signo);
 	*info = task->process->signals->info[signo - 1];
 	return signo;
+}
+
+int signal_take(u64 set, siginfo_t *info)
+{
+	return take_pending(current, set, info);
+}
+
+u64 signal_pending_of(u64 set)
+{
+	return (current->signals_pending | current->process->signals->pending) & set;
 }
 
 void signals_deliver(struct pt_regs *regs)

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/exec.h>
@@ -120,7 +121,7 @@ static struct task *task_new(struct process *process)
 	task->tid = next_pid();
 	task->state = TASK_WAITING;
 	list_init(&task->run_link);
-	list_init(&task->timer_link);
+	timer_init(&task->timer, task_wait_expired);
 	list_init(&task->thread_link);
 	return task;
 }
@@ -135,6 +136,7 @@ void task_free(struct task *task)
 
 static void process_free(struct process *process)
 {
+	timer_disarm(&process->itimer);
 	if (process->executable)
 		node_put(process->executable);
 	signals_free(process->signals);
@@ -164,6 +166,7 @@ static struct process *process_new(void)
 		return NULL;
 	}
 	list_init(&process->threads);
+	timer_init(&process->itimer, itimer_expired);
 	list_init(&process->link);
 	limits_init(process);
 	process->start_ns = monotonic_ns();
@@ -287,6 +290,7 @@ void task_begin(void)
 
 static void process_ended(struct process *process, struct task *last)
 {
+	cputime_charge_system();
 	process->max_resident = MAX(process->max_resident, mm_resident_bytes(last->mm));
 	/* Files first: what they still hold back goes out before the host hears of the end. */
 	fd_table_put(last->files);

@@ -11,7 +11,11 @@
 #include <unistd.h>
 #include "host.h"
 
+/* Of the sanitizers: what runs before they end the process. */
+void __sanitizer_set_death_callback(void (*callback)(void));
+
 static char temp_dir[64];
+static pid_t temp_dir_owner;
 
 static _Noreturn void fatal(const char *what)
 {
@@ -22,9 +26,23 @@ static _Noreturn void fatal(const char *what)
 static void remove_temp_dir(void)
 {
 	char command[256];
+
+	if (getpid() != temp_dir_owner)
+		return;
 	snprintf(command, sizeof(command), "chmod -R u+rwX %s 2>/dev/null; rm -rf %s", temp_dir, temp_dir);
 	if (system(command) != 0)
 		fprintf(stderr, "cannot remove %s\n", temp_dir);
+}
+
+_Noreturn void host_abort(void)
+{
+	remove_temp_dir();
+	abort();
+}
+
+bool host_is_root(void)
+{
+	return geteuid() == 0;
 }
 
 const char *host_temp_dir(void)
@@ -34,7 +52,9 @@ const char *host_temp_dir(void)
 		strcpy(temp_dir, "/dev/shm/substrate-fs-XXXXXX");
 		if (!mkdtemp(temp_dir))
 			fatal("mkdtemp");
+		temp_dir_owner = getpid();
 		atexit(remove_temp_dir);
+		__sanitizer_set_death_callback(remove_temp_dir);
 	}
 	return temp_dir;
 }
@@ -51,6 +71,18 @@ void host_shell(const char *fmt, ...)
 		fprintf(stderr, "failed: %s\n", command);
 		exit(1);
 	}
+}
+
+uint64_t host_parse(const char *text)
+{
+	char *end;
+	uint64_t number = strtoull(text, &end, 0);
+
+	if (number == 0 || *end) {
+		fprintf(stderr, "not a number above 0: %s\n", text);
+		exit(1);
+	}
+	return number;
 }
 
 long host_number(const char *path)

@@ -12,8 +12,13 @@ void *host_load(const char *path, uint64_t *size);
 void *host_copy(const void *bytes, uint64_t size);
 void host_free(void *p);
 void host_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Made on demand, gone at the end, however the tests end. */
 const char *host_temp_dir(void);
+_Noreturn void host_abort(void);
+bool host_is_root(void);
 bool host_isolated(void (*function)(uint64_t argument), uint64_t argument, unsigned int seconds);
+/* The number in a text, which must be one above 0. */
+uint64_t host_parse(const char *text);
 /* The number in a file of /proc; 0 when there is none. */
 long host_number(const char *path);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/resource.h>
 #include <stdarg.h>
+#include <substrate/epoll.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
 #include <substrate/syscall.h>
 #include <substrate/time.h>
 #include <substrate/uaccess.h>
-#include <substrate/utsname.h>
 #include "../../src/fs/node.h"
 #include "shim.h"
 
@@ -16,11 +16,11 @@ void *malloc(size_t size);
 void *realloc(void *p, size_t size);
 void free(void *p);
 int posix_memalign(void **p, size_t alignment, size_t size);
-noreturn void abort(void);
 void __asan_poison_memory_region(const volatile void *p, size_t size);
 
 long shim_allocations, shim_frames, shim_fail_after = -1;
-u64 shim_bad_from, shim_bad_to, shim_total_frames = 16384;
+bool shim_fail_once;
+u64 shim_bad_from, shim_bad_to, shim_total_frames = 16384, shim_seed = 39608;
 long (*shim_sleep)(struct wait_queue *q);
 int shim_last_signal;
 char shim_panic_text[256];
@@ -37,8 +37,11 @@ static bool fails(void)
 {
 	if (shim_fail_after > 0)
 		shim_fail_after--;
-	else if (shim_fail_after == 0)
+	else if (shim_fail_after == 0) {
+		if (shim_fail_once)
+			shim_fail_after = -1;
 		return true;
+	}
 	return false;
 }
 
@@ -161,28 +164,29 @@ size_t clear_user(void __user *dst, size_t n)
 	return n - there;
 }
 
+/* The length of a string of the program's, below `size`. */
+static ssize_t user_length(const char __user *src, size_t size)
+{
+	size_t there = reachable((u64)src, size), len = strnlen(src, there);
+
+	return len < there ? (ssize_t)len : there < size ? -EFAULT : -ENAMETOOLONG;
+}
+
 ssize_t strncpy_from_user(char *dst, const char __user *src, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
-		if (copy_from_user(dst + i, src + i, 1))
-			return -EFAULT;
-		if (!dst[i])
-			return (ssize_t)i;
-	}
-	return -ENAMETOOLONG;
+	ssize_t len = user_length(src, size);
+
+	if (len >= 0)
+		memcpy(dst, src, (size_t)len + 1);
+	return len;
 }
 
 char *path_from_user_empty_ok(const char __user *src)
 {
-	char *text = kmalloc(PATH_MAX), *path;
-	ssize_t len;
-
-	if (!text)
-		return ERR_PTR(-ENOMEM);
-	len = strncpy_from_user(text, src, PATH_MAX);
+	ssize_t len = user_length(src, PATH_MAX);
 	/* Exactly as long as the path, so that reading beyond it is noticed. */
-	path = len < 0 ? ERR_PTR(len) : kstrndup(text, (size_t)len);
-	kfree(text);
+	char *path = len < 0 ? ERR_PTR(len) : kstrndup(src, (size_t)len);
+
 	return path ? path : ERR_PTR(-ENOMEM);
 }
 
@@ -294,9 +298,6 @@ static u64 clock_ns = 1700000000UL * NSEC_PER_SEC;
 u64 realtime_ns(void) { return clock_ns += 1000; }
 u64 monotonic_ns(void) { return clock_ns - 1699999900UL * NSEC_PER_SEC; }
 
-const char kernel_release[] = "6.1.0-test", kernel_version[] = "#1";
-const char *kernel_hostname(void) { return "test"; }
-
 void random_reseed(const void *seed, size_t n) { (void)seed, (void)n; }
 
 void random_bytes(void *buf, size_t n)
@@ -333,7 +334,7 @@ noreturn void panic(const char *fmt, ...)
 	if (panic_armed)
 		__builtin_longjmp(panic_return, 1);
 	host_print("panic: %s\n", shim_panic_text);
-	abort();
+	host_abort();
 }
 
 noreturn void check_failed(const char *file, int line, const char *what, const char *fmt, ...)
@@ -345,7 +346,7 @@ noreturn void check_failed(const char *file, int line, const char *what, const c
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	host_print("%s:%d: %s: %s\n", file, line, what, text);
-	abort();
+	host_abort();
 }
 
 void check_equal(const char *file, int line, const char *what, long actual, long expected)
@@ -426,3 +427,6 @@ long call(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 	CHECK((u64)nr < ARRAY_SIZE(calls) && calls[nr], "no system call %ld", nr);
 	return calls[nr](&regs);
 }
+
+/* Nothing is watched here. */
+void epoll_file_closed(struct file *file) { (void)file; }

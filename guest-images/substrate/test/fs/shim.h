@@ -15,6 +15,8 @@ struct wait_queue;
 
 /* Memory in use, for finding leaks; and how many more allocations succeed (negative: all). */
 extern long shim_allocations, shim_frames, shim_fail_after;
+/* Only one allocation fails, not all from it on. */
+extern bool shim_fail_once;
 /* Addresses from…to do not exist for the program. */
 extern u64 shim_bad_from, shim_bad_to;
 /* What happens instead of sleeping: changes something and returns 0, or ends the wait with an error. NULL: sleeping is an error. */
@@ -51,7 +53,9 @@ void check_equal(const char *file, int line, const char *what, long actual, long
 /* Does the text have this part in it? */
 bool contains(const char *text, const char *part);
 
-/* A generator of test data: the same numbers for the same seed. */
+/* The seed of what is random in the tests: the same in every run, unless the command line gives another. */
+extern u64 shim_seed;
+/* A generator of test data: the same numbers for the same seed, which is not 0. */
 u64 next_random(u64 *state);
 
 /* ---- the tests ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images made by mkfs.erofs hold what the directories they were made from hold. */
 #include <linux/fs.h>
+#include <substrate/printk.h>
 #include <substrate/string.h>
 #include "tree.h"
 
@@ -69,6 +70,35 @@ static void check_in_place(const char *directory)
 	host_free(image);
 }
 
+/* An image may end within the last block of a file: what is not there is not handed out. */
+static void check_cut_block(void)
+{
+	const char *directory = tree_make("cut", "printf %0100d 7 > file");
+	char path[256];
+	u64 size;
+	u8 *whole, *image;
+	struct node *node;
+	paddr_t frame;
+
+	snprintf(path, sizeof(path), "%s.erofs", directory);
+	host_shell("mkfs.erofs --quiet -Enoinline_data %s %s >/dev/null 2>&1", path, directory);
+	whole = host_load(path, &size);
+	size -= 4096 - 100;
+	CHECK(whole[size - 1] == '7' && whole[size] == 0, "the file's block is not the image's last");
+	image = host_copy(whole, size);
+	CHECK(shim_boot(image, size), "%s", shim_panic_text);
+	node = path_lookup("/file");
+	CHECK(!IS_ERR(node), "no file");
+	CHECK_EQ(node_frame(node, 0, false, &frame), 0);
+	CHECK((u8 *)frame < image || (u8 *)frame >= image + size, "a page that ends outside the image");
+	CHECK(!memcmp((u8 *)frame, whole + size - 100, PAGE_SIZE), "the page is another");
+	frame_put(frame);
+	node_put(node);
+	shim_shut_down();
+	host_free(image);
+	host_free(whole);
+}
+
 static void check_refused(void)
 {
 	/* Compressible, and long enough for chunks. */
@@ -115,6 +145,7 @@ void test_image(void)
 	compare_image(directory, "-Eforce-inode-compact");
 	oracle_stop();
 	check_in_place(directory);
+	check_cut_block();
 	check_refused();
 	check_not_an_image();
 }

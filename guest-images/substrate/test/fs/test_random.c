@@ -11,7 +11,6 @@
 #include "tree.h"
 
 #define CALLS 100000
-#define SEED 39608UL
 #define MOST_FDS 24
 #define FULL_COMPARISON_EVERY 5000
 #define OTHER_USER 1000
@@ -504,7 +503,8 @@ void test_random(void)
 	void *image;
 	u32 nodes = 0;
 
-	state = SEED;
+	state = shim_seed;
+	host_print("  seed %lu\n", (unsigned long)shim_seed);
 	/* Hosts may restrict what is done in sticky directories (proc(5)); Substrate, as the kernel by itself, does not. */
 	if (host_number("/proc/sys/fs/protected_symlinks") || host_number("/proc/sys/fs/protected_regular") ||
 	    host_number("/proc/sys/fs/protected_fifos")) {

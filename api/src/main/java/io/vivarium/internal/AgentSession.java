@@ -10,6 +10,7 @@ import io.vivarium.Usage;
 import io.vivarium.kvm.Errno;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -38,6 +39,8 @@ final class AgentSession {
     /// @param maxProcesses programs at once
     record GuestHello(String kernel, String release, long maxProcesses) {}
 
+    private static final SecureRandom RANDOM = new SecureRandom();
+
     private final FrameQueue out;
     private final Consumer<String> onBreach;
     private final FrameReader in = new FrameReader(this::frame);
@@ -58,7 +61,10 @@ final class AgentSession {
     /// @param now what the guest's clock is set to
     /// @return completes when the agent is ready, or with [EarlyEnd]
     CompletableFuture<GuestHello> open(Instant now) {
-        out.send(Frames.hello(Math.addExact(Math.multiplyExact(now.getEpochSecond(), 1_000_000_000L), now.getNano())));
+        byte[] seed = new byte[Frames.SEED_BYTES];
+        RANDOM.nextBytes(seed);
+        out.send(Frames.hello(
+                Math.addExact(Math.multiplyExact(now.getEpochSecond(), 1_000_000_000L), now.getNano()), seed));
         return hello;
     }
 

@@ -31,14 +31,22 @@ final class Frames {
     static final int EXITED = 0x8016;
     static final int KILLED = 0x8017;
 
+    /// What the agent's random generator is seeded with.
+    static final int SEED_BYTES = 32;
+
     private static final int FLAG_STDIN = 1;
     private static final int FLAG_MERGE_STDERR = 2;
     private static final int FLAG_TRACE = 4;
 
     private Frames() {}
 
-    static ByteBuffer hello(long realtimeNanos) {
-        return frame(HELLO, 0, 12).putInt(VERSION).putLong(realtimeNanos).flip();
+    /// @param seed of [#SEED_BYTES]
+    static ByteBuffer hello(long realtimeNanos, byte[] seed) {
+        return frame(HELLO, 0, 12 + SEED_BYTES)
+                .putInt(VERSION)
+                .putLong(realtimeNanos)
+                .put(seed)
+                .flip();
     }
 
     static ByteBuffer spawn(int process, SpawnRequest request, int stdoutWindow, int stderrWindow) {

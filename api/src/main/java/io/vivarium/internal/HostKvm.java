@@ -10,8 +10,8 @@ import io.vivarium.kvm.RegionSpec;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
-/// What all sandboxes of this process share: `/dev/kvm`, opened at the first launch, and the templates to boot from.
-record HostKvm(Kvm kvm, BootTemplates templates) {
+/// What all sandboxes of this process share: `/dev/kvm`, opened at the first launch, and how a kernel is booted.
+record HostKvm(Kvm kvm, ColdBoot coldBoot) {
     private static final ReentrantLock LOCK = new ReentrantLock();
     private static volatile @Nullable HostKvm shared;
 
@@ -39,7 +39,7 @@ record HostKvm(Kvm kvm, BootTemplates templates) {
 
     private static HostKvm create(Kvm kvm) {
         try {
-            return new HostKvm(kvm, new BootTemplates(Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
+            return new HostKvm(kvm, new ColdBoot(kvm, Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
         } catch (RuntimeException | Error e) {
             kvm.close();
             throw e;

@@ -22,7 +22,7 @@ public final class Launcher {
         MicroVm vm = MicroVm.assemble(spec, root);
         Guest guest = vm.guest();
         try {
-            awaitReady(guest, spec, () -> vm.boot(Instant.now()));
+            awaitReady(guest, spec, () -> vm.start(Instant.now()));
         } catch (RuntimeException | Error e) {
             guest.close();
             throw e;

@@ -13,7 +13,8 @@ import java.util.List;
 ///
 /// | Address | What |
 /// |---|---|
-/// | 0 | RAM: boot tables, `boot_params`, command line, from 2 MiB the kernel; the first part is a [MemoryTemplate] |
+/// | 0 | RAM: boot tables, `boot_params`, command line, from 2 MiB the kernel; what the kernel has used
+/// when it is ready is a [MemoryTemplate] |
 /// | to 3 GiB | RAM |
 /// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device, interrupts from 5 |
 /// | 0xD00F F000 | [WakeTimer] |
@@ -48,23 +49,38 @@ record MachineMap(long memory, long imageSize) {
         return FIRST_VECTOR + irq;
     }
 
-    /// The regions of memory.
+    /// The regions of memory of a machine that is to boot.
     ///
-    /// @param template the first part of the RAM
     /// @param image the root image
-    List<RegionSpec> regions(MemoryTemplate template, RegionSpec image) {
+    List<RegionSpec> regions(RegionSpec image) {
         List<RegionSpec> regions = new ArrayList<>();
-        regions.add(template.at(0));
-        // Fresh memory comes in pages of 2 MiB: with small ones the guest's first touch of each costs a fault.
-        long low = Math.min(memory, LOW_END);
-        if (low > template.size()) {
-            regions.add(RegionSpec.anonymousHuge(template.size(), low - template.size()));
-        }
-        if (memory > LOW_END) {
-            regions.add(RegionSpec.anonymousHuge(HIGH_START, memory - LOW_END));
-        }
+        addFresh(regions, 0, Math.min(memory, LOW_END));
+        addFresh(regions, HIGH_START, highEnd());
         regions.add(image);
         return regions;
+    }
+
+    /// The regions of memory of a machine that goes on from another.
+    ///
+    /// @param template the memory of that, as far as it was used
+    /// @param image the root image
+    List<RegionSpec> regions(MemoryTemplate template, RegionSpec image) {
+        List<RegionSpec> regions = new ArrayList<>(template.regions());
+        addFresh(regions, template.coveredFrom(0), Math.min(memory, LOW_END));
+        addFresh(regions, template.coveredFrom(HIGH_START), highEnd());
+        regions.add(image);
+        return regions;
+    }
+
+    private long highEnd() {
+        return HIGH_START + Math.max(memory - LOW_END, 0);
+    }
+
+    /// Fresh memory comes in pages of 2 MiB: with small ones the guest's first touch of each costs a fault.
+    private static void addFresh(List<RegionSpec> regions, long start, long end) {
+        if (end > start) {
+            regions.add(RegionSpec.anonymousHuge(start, end - start));
+        }
     }
 
     /// The memory map that the guest is told.

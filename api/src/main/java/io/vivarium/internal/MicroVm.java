@@ -4,64 +4,40 @@ package io.vivarium.internal;
 import io.vivarium.LaunchFailedException;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
-import io.vivarium.guestimages.boot.BootParams;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.KvmException;
-import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.MachineReport;
-import io.vivarium.kvm.MmioDevice;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.kvm.VcpuStop;
-import io.vivarium.virtio.ConsoleLog;
-import io.vivarium.virtio.ConsolePort;
-import io.vivarium.virtio.FaultPolicy;
-import io.vivarium.virtio.VirtioConsole;
-import io.vivarium.virtio.VirtioMmioTransport;
-import java.security.SecureRandom;
+import io.vivarium.snapshot.SavedMachine;
 import java.time.Instant;
+import java.util.List;
 import java.util.concurrent.Future;
 
-/// A machine with what a sandbox needs: console, agent port, wake timer, and a vCPU that runs when it has to.
+/// A machine that has gone on from a booted one: its vCPU runs when it has to, and its agent is spoken to.
 final class MicroVm implements GuestHost {
-    private static final String AGENT_PORT = "io.vivarium.agent.0";
-    private static final int CONSOLE_BYTES = 64 << 10;
-
-    private static final SecureRandom RANDOM = new SecureRandom();
-
-    private final ConsoleLog console = new ConsoleLog(CONSOLE_BYTES);
-    private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
-    private final BootTemplates templates;
-    private final Machine machine;
+    private final Board board;
     private final VcpuRunner runner;
-    private final ConsolePort agentPort;
     private final AgentSession agent;
     private final Guest guest;
-    private volatile boolean closing;
 
-    private MicroVm(Kvm kvm, BootTemplates templates, MachineMap map, RegionSpec image) {
-        VirtioConsole virtioConsole = VirtioConsole.builder().port(AGENT_PORT).build();
-        BehindBus consoleWindow = new BehindBus();
-        this.templates = templates;
-        this.machine = templates.with(map, template -> {
-            Machine.Builder builder = Machine.builder(kvm)
-                    .mmio(MachineMap.CONSOLE, VirtioMmioTransport.WINDOW_SIZE, consoleWindow)
-                    .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
-                    .port(ResetPort.PORT, 1, new ResetPort(this::reset));
-            map.regions(template, image).forEach(builder::region);
-            return builder.build();
-        });
-        consoleWindow.device = new VirtioMmioTransport(
-                virtioConsole, machine.memory(), () -> interrupt(MachineMap.CONSOLE_IRQ), FaultPolicy.END_MACHINE);
-        this.runner = new VcpuRunner(() -> machine.run(0), Carriers::execute, new Ending());
-        this.agentPort = virtioConsole.port(AGENT_PORT);
-        AgentPort port = new AgentPort(agentPort, () -> closing);
+    private MicroVm(Kvm kvm, List<RegionSpec> regions, SavedMachine booted) {
+        this.runner = new VcpuRunner(this::run, Carriers::execute, new Ending());
+        this.board = new Board(kvm, regions, runner::wake);
+        AgentPort port = new AgentPort(board.agentPort(), board::isClosing);
         this.agent = new AgentSession(port, what -> guest().crash("the guest broke the agent protocol: " + what));
         this.guest = new Guest(this, agent);
-        virtioConsole.port(0).connect(console);
-        port.connect(agent);
+        try {
+            board.restore(booted);
+            board.connectConsole();
+            port.connect(agent);
+        } catch (RuntimeException e) {
+            board.close();
+            throw e;
+        }
     }
 
-    /// Builds a machine that is ready to boot.
+    /// Builds a machine whose agent waits to be greeted.
     static MicroVm assemble(SandboxSpec spec, RootFile root) {
         if (root.size() > MachineMap.MAX_IMAGE) {
             throw new LaunchFailedException("the image %s has %d bytes: a guest can have %d"
@@ -70,12 +46,16 @@ final class MicroVm implements GuestHost {
         MachineMap map = new MachineMap(spec.memory().bytes(), root.size());
         HostKvm host = HostKvm.get();
         try {
-            return new MicroVm(
-                    host.kvm(), host.templates(), map, RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file()));
+            RegionSpec image = RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file());
+            return root.ready()
+                    .with(
+                            map,
+                            () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
+                            booted -> new MicroVm(host.kvm(), map.regions(booted.memory(), image), booted));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
         } catch (IllegalStateException e) {
-            throw new LaunchFailedException("the image was closed: " + spec.image(), e);
+            throw root.isClosed() ? new LaunchFailedException("the image was closed: " + spec.image(), e) : e;
         }
     }
 
@@ -83,52 +63,32 @@ final class MicroVm implements GuestHost {
         return guest;
     }
 
-    /// Lets the guest run, and greets its agent.
+    /// Greets the guest's agent, and lets the guest run.
     ///
     /// @return completes when the agent is ready
-    Future<AgentSession.GuestHello> boot(Instant now) {
-        byte[] seed = new byte[BootParams.SEED_BYTES];
-        RANDOM.nextBytes(seed);
-        // The seed lies in the template's part of the memory, which this machine has copied on write.
-        BootParams.writeSeed(machine.memory().writableSlice(0, BootParams.SETUP_DATA_ADDRESS + 4096), seed);
-        templates.boot().enter(machine.vcpu(0));
+    Future<AgentSession.GuestHello> start(Instant now) {
         Future<AgentSession.GuestHello> ready = agent.open(now);
         runner.wake();
         return ready;
     }
 
-    private void interrupt(int irq) {
-        try {
-            machine.interrupt(0, MachineMap.vector(irq));
-            runner.wake();
-        } catch (IllegalStateException e) {
-            // The machine was closed meanwhile: nobody is left to be interrupted.
-            if (!closing) {
-                throw e;
-            }
-        }
-    }
-
-    private void reset() {
-        machine.shutdown(VcpuStop.Shutdown.Cause.RESET);
+    private VcpuStop run() {
+        return board.machine().run(0);
     }
 
     @Override
     public void stop() {
-        wakeTimer.stop();
-        machine.stop();
+        board.stop();
     }
 
     @Override
     public void close() {
-        closing = true;
-        wakeTimer.stop();
-        machine.close();
+        board.close();
     }
 
     @Override
     public String console() {
-        return console.text();
+        return board.consoleText();
     }
 
     /// Tells the guest's end.
@@ -147,34 +107,9 @@ final class MicroVm implements GuestHost {
 
         @Override
         public void threw(Throwable thrown) {
-            if (!closing) {
+            if (!board.isClosing()) {
                 guest.end(() -> new SandboxException("the machine cannot be run: " + thrown, thrown));
             }
-        }
-    }
-
-    /// A device that is made after the bus it sits on, because it needs the machine's memory.
-    private static final class BehindBus implements MmioDevice {
-        private MmioDevice device = new MmioDevice() {
-            @Override
-            public long read(long offset, int size) {
-                throw new IllegalStateException("the device is not there yet");
-            }
-
-            @Override
-            public void write(long offset, int size, long value) {
-                throw new IllegalStateException("the device is not there yet");
-            }
-        };
-
-        @Override
-        public long read(long offset, int size) {
-            return device.read(offset, size);
-        }
-
-        @Override
-        public void write(long offset, int size, long value) {
-            device.write(offset, size, value);
         }
     }
 }

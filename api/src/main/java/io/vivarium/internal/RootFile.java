@@ -8,6 +8,7 @@ import io.vivarium.guestimages.erofs.ErofsImage;
 import io.vivarium.guestimages.erofs.ErofsWriter;
 import io.vivarium.guestimages.tar.TarReader;
 import io.vivarium.kvm.MemoryFile;
+import io.vivarium.snapshot.SavedMachine;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -21,7 +22,12 @@ public final class RootFile implements AutoCloseable {
     private static final long EROFS_SUPERBLOCK = 1024;
     private static final int EROFS_MAGIC = 0xE0F5_E1E2;
 
+    /// Machines of different sizes that have this root; each holds some MiB.
+    private static final int MOST_READY = 8;
+
     private final MemoryFile file;
+    private volatile boolean closed;
+    private final LeasedCache<MachineMap, SavedMachine> ready = new LeasedCache<>(MOST_READY);
 
     private RootFile(MemoryFile file) {
         this.file = file;
@@ -88,14 +94,25 @@ public final class RootFile implements AutoCloseable {
         return file;
     }
 
+    /// The machines that have booted with this root and wait to be gone on from.
+    LeasedCache<MachineMap, SavedMachine> ready() {
+        return ready;
+    }
+
     /// Bytes.
     public long size() {
         return file.size();
     }
 
+    boolean isClosed() {
+        return closed;
+    }
+
     /// Closes the file; guests that have mapped it keep it. Idempotent.
     @Override
     public void close() {
+        closed = true;
+        ready.clear();
         file.close();
     }
 }

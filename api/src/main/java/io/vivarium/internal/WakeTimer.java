@@ -26,7 +26,12 @@ final class WakeTimer implements MmioDevice {
     @Override
     public synchronized long read(long offset, int size) {
         checkRegister("read of", offset, size);
-        return armed != null && !armed.isDone() ? 1 : 0;
+        return isArmed() ? 1 : 0;
+    }
+
+    /// Whether it is going to interrupt the guest.
+    synchronized boolean isArmed() {
+        return armed != null && !armed.isDone();
     }
 
     @Override

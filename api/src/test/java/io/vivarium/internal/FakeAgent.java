@@ -204,7 +204,7 @@ public final class FakeAgent implements GuestHost {
     }
 
     private void hello(ByteBuffer payload) {
-        if (payload.getInt() != 1 || payload.getLong() <= 0 || payload.hasRemaining()) {
+        if (payload.getInt() != 1 || payload.getLong() <= 0 || payload.remaining() != 32) {
             complain("bad HELLO");
         }
         if (vice != Vice.MUTE) {

@@ -60,7 +60,7 @@ public final class Machine implements AutoCloseable {
                 PowerOn.apply(vcpu, builder.vcpus);
                 Mailbox mailbox = new Mailbox();
                 mailboxes.add(mailbox);
-                loops.add(new VcpuLoop(this, vcpu, mailbox, ports, mmio));
+                loops.add(new VcpuLoop(this, vcpu, mailbox, ports, mmio, builder.interruptsOnlyWake));
             }
         } catch (RuntimeException e) {
             closeVcpus();
@@ -112,6 +112,22 @@ public final class Machine implements AutoCloseable {
     public Vcpu vcpu(int index) {
         requireOpen();
         return vcpus.get(index);
+    }
+
+    /// Whether a vCPU has executed `hlt` and not been run since: a part of its state that KVM does not keep.
+    ///
+    /// @param index from 0
+    public boolean isHalted(int index) {
+        vcpu(index).section().requireNoOtherThread();
+        return loops.get(index).isHalted();
+    }
+
+    /// Has a vCPU that takes over the state of another be halted, or not, as that is.
+    ///
+    /// @param index from 0
+    public void setHalted(int index, boolean halted) {
+        vcpu(index).section().requireNoOtherThread();
+        loops.get(index).setHalted(halted);
     }
 
     /// Enters a vCPU on the calling platform thread and serves its exits there until it stops.
@@ -265,6 +281,7 @@ public final class Machine implements AutoCloseable {
         private final List<Bus.Window<PortDevice>> ports = new ArrayList<>();
         private final List<Bus.Window<MmioDevice>> mmio = new ArrayList<>();
         private int vcpus = 1;
+        private boolean interruptsOnlyWake;
         private @Nullable Supplier<List<String>> consoleLines;
 
         private Builder(Kvm kvm) {
@@ -309,6 +326,14 @@ public final class Machine implements AutoCloseable {
                 throw new IllegalArgumentException(count + " vCPUs: 1 to " + MOST_VCPUS);
             }
             vcpus = count;
+            return this;
+        }
+
+        /// Spares a vCPU that has halted the interrupt that wakes it, for a kernel that looks at all
+        /// its devices and at the time whenever it comes out of `hlt`. A vCPU that runs is interrupted
+        /// as ever.
+        public Builder interruptsOnlyWake() {
+            interruptsOnlyWake = true;
             return this;
         }
 

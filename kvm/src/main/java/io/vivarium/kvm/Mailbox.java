@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.kvm;
 
+import java.util.Arrays;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -54,6 +55,23 @@ final class Mailbox {
         try {
             ended = true;
             arrived.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Forgets the pending interrupts, which have done what they were for when they have woken a halted vCPU.
+    ///
+    /// @return whether there were any
+    boolean dropInterrupts() {
+        if (!interrupts) {
+            return false;
+        }
+        lock.lock();
+        try {
+            Arrays.fill(vectors, 0);
+            interrupts = false;
+            return true;
         } finally {
             lock.unlock();
         }

@@ -4,6 +4,7 @@ package io.vivarium.kvm;
 import io.vivarium.kvm.internal.KvmRequest;
 import io.vivarium.kvm.internal.Syscalls;
 import io.vivarium.kvm.x86.CpuidEntries;
+import io.vivarium.kvm.x86.KvmMsrs;
 import io.vivarium.kvm.x86.KvmXsave;
 import io.vivarium.kvm.x86.SyncRegs;
 import io.vivarium.kvm.x86.VcpuStruct;
@@ -90,6 +91,15 @@ public final class Vcpu {
         loadDirty();
         int result = request("get", state, state.getRequest());
         state.completed(state.getRequest(), result);
+    }
+
+    /// Reads model-specific registers if the vCPU has them all.
+    ///
+    /// @return whether it has
+    public boolean tryRead(KvmMsrs msrs) {
+        requireAccess(msrs);
+        loadDirty();
+        return fd.ioctl(msrs.getRequest(), msrs.segment()) == msrs.count();
     }
 
     /// Writes a part of the state.

@@ -17,8 +17,19 @@ final class VcpuLoop {
     private final Mailbox mailbox;
     private final Bus<PortDevice> ports;
     private final Bus<MmioDevice> mmio;
+    private final boolean interruptsOnlyWake;
 
-    VcpuLoop(Machine machine, Vcpu vcpu, Mailbox mailbox, Bus<PortDevice> ports, Bus<MmioDevice> mmio) {
+    /// The guest has halted and not gone on since. Guarded by the run section.
+    private boolean halted;
+
+    /// @param interruptsOnlyWake whether an interrupt for a vCPU that has halted is dropped once it has woken it
+    VcpuLoop(
+            Machine machine,
+            Vcpu vcpu,
+            Mailbox mailbox,
+            Bus<PortDevice> ports,
+            Bus<MmioDevice> mmio,
+            boolean interruptsOnlyWake) {
         this.machine = machine;
         this.vcpu = vcpu;
         this.run = vcpu.run();
@@ -26,6 +37,15 @@ final class VcpuLoop {
         this.mailbox = mailbox;
         this.ports = ports;
         this.mmio = mmio;
+        this.interruptsOnlyWake = interruptsOnlyWake;
+    }
+
+    boolean isHalted() {
+        return halted;
+    }
+
+    void setHalted(boolean halted) {
+        this.halted = halted;
     }
 
     /// Runs until there is a reason to stop.
@@ -56,6 +76,10 @@ final class VcpuLoop {
                 return stop;
             }
             if (stop == null) {
+                if (halted && interruptsOnlyWake) {
+                    mailbox.dropInterrupts();
+                }
+                halted = false;
                 offerInterrupt();
             }
             run.immediateExit(stop != null);
@@ -110,6 +134,7 @@ final class VcpuLoop {
 
     private @Nullable VcpuStop halted() {
         boolean interruptible = run.ifFlag();
+        halted = true;
         return mailbox.wakes(interruptible) ? null : new VcpuStop.Halted(interruptible);
     }
 

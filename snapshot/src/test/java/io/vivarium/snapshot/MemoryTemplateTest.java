@@ -2,58 +2,112 @@
 package io.vivarium.snapshot;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.kvm.GuestMemory;
+import io.vivarium.kvm.RegionSpec;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class MemoryTemplateTest {
-    private static final long SIZE = 64 << 10;
+    private static final long MEMORY = 64 << 20;
+    private static final long HIGH = 4L << 30;
+
+    private final Arena arena = Arena.ofShared();
+    private final GuestMemory memory =
+            GuestMemory.map(arena, List.of(RegionSpec.anonymousHuge(0, MEMORY), RegionSpec.anonymous(HIGH, MEMORY)));
+
+    @AfterEach
+    void close() {
+        arena.close();
+    }
+
+    private static void put(GuestMemory memory, long address, int value) {
+        memory.writableSlice(address, 4).set(ValueLayout.JAVA_INT_UNALIGNED, 0, value);
+    }
+
+    private static int get(GuestMemory memory, long address) {
+        return memory.slice(address, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0);
+    }
+
+    /// A machine's memory that starts from a template and has 1 MiB more in each stretch.
+    private GuestMemory from(MemoryTemplate template) {
+        List<RegionSpec> regions = new ArrayList<>(template.regions());
+        for (long start : new long[] {0, HIGH}) {
+            regions.add(RegionSpec.anonymous(template.coveredFrom(start), 1 << 20));
+        }
+        return GuestMemory.map(arena, regions);
+    }
 
     @Test
     void machinesStartFromItAndKeepTheirChangesToThemselves() {
-        MemoryTemplate template = MemoryTemplate.prepare("vivarium-test", SIZE, memory -> {
-            memory.writableSlice(0x1000, 4).set(ValueLayout.JAVA_INT_UNALIGNED, 0, 4711);
-            memory.writableSlice(SIZE - 1, 1).set(ValueLayout.JAVA_BYTE, 0, (byte) 7);
-        });
-        try (Arena arena = Arena.ofShared()) {
-            GuestMemory first = GuestMemory.map(arena, List.of(template.at(0)));
-            GuestMemory second = GuestMemory.map(arena, List.of(template.at(1 << 20)));
-            assertThat(template.size()).isEqualTo(SIZE);
-            template.close();
-
-            MemorySegment number = first.writableSlice(0x1000, 4);
-            assertThat(number.get(ValueLayout.JAVA_INT_UNALIGNED, 0)).isEqualTo(4711);
-            assertThat(first.slice(SIZE - 1, 1).get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 7);
-            assertThat(first.slice(0x2000, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0))
-                    .isZero();
-            number.set(ValueLayout.JAVA_INT_UNALIGNED, 0, 42);
-            assertThat(second.slice((1 << 20) + 0x1000, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0))
-                    .isEqualTo(4711);
+        put(memory, 0x1000, 4711);
+        put(memory, 0x5ffc, 7);
+        GuestMemory first;
+        GuestMemory second;
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory)) {
+            assertThat(template.size()).isEqualTo(0x6000);
+            first = from(template);
+            second = from(template);
         }
+        assertThat(get(first, 0x1000)).isEqualTo(4711);
+        assertThat(get(first, 0x5ffc)).isEqualTo(7);
+        assertThat(get(first, 0x2000)).isZero();
+        put(first, 0x1000, 42);
+        assertThat(get(second, 0x1000)).isEqualTo(4711);
+        assertThat(get(memory, 0x1000)).isEqualTo(4711);
+    }
+
+    @Test
+    void whatAMachineHasChangedIsInATemplateOfItsOwn() {
+        put(memory, 0x1000, 1);
+        put(memory, 0x2000, 2);
+        put(memory, HIGH + 0x3000, 3);
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory)) {
+            GuestMemory machine = from(template);
+            put(machine, 0x1000, 11);
+            put(machine, template.coveredFrom(0) + 0x1000, 4);
+            put(machine, HIGH + 0x3000, 0);
+            try (MemoryTemplate next = MemoryTemplate.capture("vivarium-test", machine)) {
+                GuestMemory following = from(next);
+                assertThat(get(following, 0x1000)).isEqualTo(11);
+                assertThat(get(following, 0x2000)).isEqualTo(2);
+                assertThat(get(following, template.coveredFrom(0) + 0x1000)).isEqualTo(4);
+                assertThat(next.coveredFrom(0)).isEqualTo(template.coveredFrom(0) + 0x2000);
+                assertThat(next.coveredFrom(HIGH)).as("nothing is left there").isEqualTo(HIGH);
+                assertThat(get(following, HIGH + 0x3000)).isZero();
+            }
+        }
+    }
+
+    @Test
+    void readOnlyRegionsAreNotPartOfIt() {
+        put(memory, 0, 1);
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory)) {
+            assertThat(template.regions()).hasSize(1);
+            assertThat(template.coveredFrom(0)).isEqualTo(0x1000);
+            assertThat(template.coveredFrom(HIGH)).isEqualTo(HIGH);
+        }
+    }
+
+    @Test
+    void thereIsNoTemplateOfNothing() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> MemoryTemplate.capture("vivarium-test", memory))
+                .withMessage("memory without content");
     }
 
     @Test
     void nothingStartsFromAClosedOne() {
-        MemoryTemplate template = MemoryTemplate.prepare("vivarium-test", SIZE, _ -> {});
+        put(memory, 0, 1);
+        MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory);
         template.close();
         template.close();
-        try (Arena arena = Arena.ofShared()) {
-            assertThatThrownBy(() -> GuestMemory.map(arena, List.of(template.at(0))))
-                    .isInstanceOf(IllegalStateException.class);
-        }
-    }
-
-    @Test
-    void whatTheWriterThrowsLeavesNothingBehind() {
-        IllegalArgumentException thrown = new IllegalArgumentException("no");
-        assertThatThrownBy(() -> MemoryTemplate.prepare("vivarium-test", SIZE, _ -> {
-                    throw thrown;
-                }))
-                .isSameAs(thrown);
+        assertThatThrownBy(() -> GuestMemory.map(arena, template.regions())).isInstanceOf(IllegalStateException.class);
     }
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.kvm.Kvm;
+import io.vivarium.kvm.Machine;
+import io.vivarium.kvm.MmioDevice;
+import io.vivarium.kvm.RegionSpec;
+import io.vivarium.kvm.VcpuStop;
+import io.vivarium.snapshot.SavedMachine;
+import io.vivarium.virtio.ConsoleLog;
+import io.vivarium.virtio.ConsolePort;
+import io.vivarium.virtio.FaultPolicy;
+import io.vivarium.virtio.VirtioConsole;
+import io.vivarium.virtio.VirtioMmioTransport;
+import java.util.List;
+
+/// A machine and the devices that a sandbox needs: console with the agent's port, wake timer, reset line.
+///
+/// It does not run by itself: whoever runs its vCPU is told when there is a reason to.
+final class Board implements AutoCloseable {
+    private static final String AGENT_PORT = "io.vivarium.agent.0";
+    private static final int CONSOLE_BYTES = 64 << 10;
+
+    private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
+    private final VirtioConsole console =
+            VirtioConsole.builder().port(AGENT_PORT).build();
+    private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
+    private final Runnable wake;
+    private final Machine machine;
+    private final VirtioMmioTransport transport;
+    private volatile boolean closing;
+
+    /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
+    Board(Kvm kvm, List<RegionSpec> regions, Runnable wake) {
+        this.wake = wake;
+        BehindBus consoleWindow = new BehindBus();
+        Machine.Builder builder = Machine.builder(kvm)
+                .mmio(MachineMap.CONSOLE, VirtioMmioTransport.WINDOW_SIZE, consoleWindow)
+                .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
+                .port(ResetPort.PORT, 1, new ResetPort(this::reset))
+                .interruptsOnlyWake();
+        regions.forEach(builder::region);
+        this.machine = builder.build();
+        this.transport = new VirtioMmioTransport(
+                console, machine.memory(), () -> interrupt(MachineMap.CONSOLE_IRQ), FaultPolicy.END_MACHINE);
+        consoleWindow.device = transport;
+    }
+
+    /// Connects the console's text to its log.
+    void connectConsole() {
+        console.port(0).connect(consoleLog);
+    }
+
+    Machine machine() {
+        return machine;
+    }
+
+    ConsolePort agentPort() {
+        return console.port(AGENT_PORT);
+    }
+
+    /// The end of what the guest has written to its console.
+    String consoleText() {
+        return consoleLog.text();
+    }
+
+    /// Whether [#stop] or [#close] was called.
+    boolean isClosing() {
+        return closing;
+    }
+
+    /// Saves the machine, whose vCPU does not run.
+    ///
+    /// @throws IllegalStateException if the guest's wake timer is armed, which is not saved
+    SavedMachine save(Kvm kvm) {
+        if (wakeTimer.isArmed()) {
+            throw new IllegalStateException("a machine whose wake timer is armed");
+        }
+        return SavedMachine.save("vivarium-guest", kvm, machine, List.of(transport));
+    }
+
+    /// Goes on where a saved one was.
+    void restore(SavedMachine saved) {
+        saved.restore(machine, List.of(transport));
+    }
+
+    private void interrupt(int irq) {
+        try {
+            machine.interrupt(0, MachineMap.vector(irq));
+            wake.run();
+        } catch (IllegalStateException e) {
+            // The machine was closed meanwhile: nobody is left to be interrupted.
+            if (!closing) {
+                throw e;
+            }
+        }
+    }
+
+    private void reset() {
+        machine.shutdown(VcpuStop.Shutdown.Cause.RESET);
+    }
+
+    /// Has the vCPU stop for good, soon.
+    void stop() {
+        wakeTimer.stop();
+        machine.stop();
+    }
+
+    @Override
+    public void close() {
+        closing = true;
+        wakeTimer.stop();
+        machine.close();
+    }
+
+    /// A device that is made after the bus it sits on, because it needs the machine's memory.
+    private static final class BehindBus implements MmioDevice {
+        private MmioDevice device = new MmioDevice() {
+            @Override
+            public long read(long offset, int size) {
+                throw new IllegalStateException("the device is not there yet");
+            }
+
+            @Override
+            public void write(long offset, int size, long value) {
+                throw new IllegalStateException("the device is not there yet");
+            }
+        };
+
+        @Override
+        public long read(long offset, int size) {
+            return device.read(offset, size);
+        }
+
+        @Override
+        public void write(long offset, int size, long value) {
+            device.write(offset, size, value);
+        }
+    }
+}

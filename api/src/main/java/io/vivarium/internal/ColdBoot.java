@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import io.vivarium.LaunchFailedException;
+import io.vivarium.guestimages.ImageException;
+import io.vivarium.guestimages.boot.BootParams;
+import io.vivarium.guestimages.boot.CommandLine;
+import io.vivarium.guestimages.boot.KernelImage;
+import io.vivarium.kvm.GuestMemory;
+import io.vivarium.kvm.Kvm;
+import io.vivarium.kvm.KvmException;
+import io.vivarium.kvm.MachineReport;
+import io.vivarium.kvm.RegionSpec;
+import io.vivarium.kvm.VcpuStop;
+import io.vivarium.kvm.x86.LinuxBoot;
+import io.vivarium.snapshot.SavedMachine;
+import io.vivarium.virtio.GuestBytes;
+import io.vivarium.virtio.PortListener;
+import java.lang.foreign.MemorySegment;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/// Boots a kernel once, to the moment at which its agent waits for the host to greet it. From there on
+/// every sandbox goes on by itself.
+///
+/// @param commandLine what the kernel is told
+record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
+    private static final long HUGE_PAGE = 2 << 20;
+    private static final SecureRandom RANDOM = new SecureRandom();
+
+    /// @param image the root image
+    /// @param limit how long the kernel may take
+    /// @throws LaunchFailedException if it does not get there
+    /// @throws KvmException if the host refuses
+    SavedMachine boot(MachineMap map, RegionSpec image, Duration limit) {
+        try (Board board = new Board(kvm, map.regions(image), () -> {})) {
+            load(board.machine().memory(), map);
+            new LinuxBoot(kernel.entry(), BootParams.ADDRESS)
+                    .enter(board.machine().vcpu(0));
+            board.connectConsole();
+            board.agentPort().connect(new NobodySpeaksYet());
+            AtomicBoolean late = new AtomicBoolean();
+            Future<?> timer = Timers.after(limit, () -> {
+                late.set(true);
+                board.stop();
+            });
+            VcpuStop stop = Carriers.call(() -> runUntilReady(board));
+            timer.cancel(false);
+            if (late.get()) {
+                throw failed("was not ready within " + limit, board);
+            }
+            return switch (stop) {
+                case VcpuStop.Halted(boolean interruptible) when interruptible -> board.save(kvm);
+                case VcpuStop.Halted _ -> throw failed("halted with interrupts off", board);
+                case VcpuStop.Shutdown(VcpuStop.Shutdown.Cause cause) ->
+                    throw failed("ended the machine: " + cause, board);
+                case VcpuStop.Failed(MachineReport report) -> throw failed("failed: " + report, board);
+                case VcpuStop.Stopped _, VcpuStop.Kicked _ -> throw failed("was stopped", board);
+            };
+        }
+    }
+
+    private static LaunchFailedException failed(String what, Board board) {
+        return new LaunchFailedException("the guest kernel " + what + "; its console:\n"
+                + board.consoleText().stripTrailing());
+    }
+
+    private void load(GuestMemory memory, MachineMap map) {
+        MemorySegment all = memory.writableSlice(0, Math.ceilDiv(kernel.end(), HUGE_PAGE) * HUGE_PAGE);
+        try {
+            kernel.load(all);
+        } catch (ImageException e) {
+            throw new IllegalStateException("the memory was made for this kernel", e);
+        }
+        new LinuxBoot(kernel.entry(), BootParams.ADDRESS).writeTables(memory);
+        new BootParams(commandLine, map.memoryMap()).write(all);
+        byte[] seed = new byte[BootParams.SEED_BYTES];
+        RANDOM.nextBytes(seed);
+        BootParams.writeSeed(all, seed);
+    }
+
+    /// Until the guest waits for the host, with the agent's port open.
+    private static VcpuStop runUntilReady(Board board) throws InterruptedException {
+        while (true) {
+            VcpuStop stop = board.machine().run(0);
+            boolean waits = stop instanceof VcpuStop.Halted(boolean interruptible) && interruptible;
+            if (!waits || board.agentPort().isGuestOpen()) {
+                return stop;
+            }
+            // Whatever the guest waits for comes from its devices, or the limit is reached.
+            board.machine().await(0, Duration.ofDays(1));
+        }
+    }
+
+    /// The agent has nothing to say before it is greeted.
+    private static final class NobodySpeaksYet implements PortListener {
+        @Override
+        public void received(GuestBytes bytes) {
+            throw new IllegalStateException("the agent spoke before it was greeted");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.internal;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+class MachineMapTest {
+    @Test
+    void memoryMapLeavesRoomForDevices() {
+        assertThat(new MachineMap(5L << 30, 5000).memoryMap())
+                .extracting(range -> "%x+%x %s".formatted(range.address(), range.length(), range.type()))
+                .containsExactly(
+                        "0+9fc00 RAM", "100000+bff00000 RAM", "100000000+80000000 RAM", "1000000000+2000 PERSISTENT");
+    }
+
+    @Test
+    void theKernelIsToldOfItsDevices() {
+        assertThat(MachineMap.commandLine(4711))
+                .hasToString("console=hvc0 virtio_mmio.device=4K@0xd0000000:5 tsc_early_khz=4711"
+                        + " vivarium.wake_timer=0xd00ff000:6 root=pmem0 rootfstype=erofs");
+    }
+}
