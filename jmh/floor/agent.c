@@ -3,9 +3,11 @@
 
 #include <err.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define VERSION 1
+#define SEED_BYTES 32
 #define WINDOW 262144U /* first credit of each output stream */
 #define MOST_FRAME 1024
 
@@ -91,10 +93,14 @@ static void send(struct agent *agent, struct frame *frame)
 void agent_greet(struct agent *agent)
 {
 	struct frame frame;
+	char seed[SEED_BYTES];
 
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+		err(1, "getrandom");
 	begin(&frame, HELLO, 0);
 	put_u32(&frame, VERSION);
 	put_u64(&frame, clock_ns(CLOCK_REALTIME));
+	put(&frame, seed, sizeof(seed));
 	send(agent, &frame);
 }
 

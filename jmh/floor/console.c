@@ -214,3 +214,9 @@ void console_init(struct console *console, const struct memory *memory,
 	console->to_agent_length = 0;
 	console->text_length = 0;
 }
+
+void console_restore(struct console *console, const struct console *saved)
+{
+	virtio_mmio_restore(&console->mmio, &saved->mmio);
+	console->agent_port_open = saved->agent_port_open;
+}

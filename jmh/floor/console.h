@@ -31,6 +31,9 @@ struct console {
 void console_init(struct console *console, const struct memory *memory,
 		  void (*received)(void *agent, const void *bytes, size_t length), void *agent);
 
+/* Goes on where another was that had nothing left to say. */
+void console_restore(struct console *console, const struct console *saved);
+
 /* Sends bytes to the agent, now or as soon as it has room. */
 void console_send(struct console *console, const void *bytes, size_t length);
 

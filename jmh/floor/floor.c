@@ -11,7 +11,7 @@
 #include "kvm.h"
 #include "machine.h"
 #include "samples.h"
-#include "template.h"
+#include "saved.h"
 #include "wake.h"
 
 #define WARM_UP 50
@@ -22,8 +22,8 @@ static const char expected[] = "hi\n";
 
 /* What all machines share. */
 static struct kvm kvm;
-static struct template template;
 static struct mapped_file image;
+static struct saved_machine booted;
 
 static void run_command(struct machine *machine)
 {
@@ -37,9 +37,24 @@ static void run_command(struct machine *machine)
 		     agent->output);
 }
 
+/* Boots once, to the moment at which the agent waits to be greeted. */
+static void boot(struct machine *machine, struct machine *fresh, const char *kernel_path)
+{
+	static const struct template nothing;
+
+	machine_create(fresh, &kvm, &nothing, &image);
+	machine_create(machine, &kvm, &nothing, &image);
+	machine_boot(machine, &kvm, kernel_path, &image);
+	machine_run(machine, NULL);
+	machine_save(&booted, &kvm, machine, fresh);
+	machine_destroy(machine);
+	machine_destroy(fresh);
+}
+
 static void launch(struct machine *machine)
 {
-	machine_create(machine, &kvm, &template, &image);
+	machine_create(machine, &kvm, &booted.template, &image);
+	machine_restore(machine, &booted);
 	agent_greet(&machine->agent);
 	machine_run(machine, &machine->agent.hello_at);
 }
@@ -57,7 +72,7 @@ int main(int argc, char **argv)
 	kvm_open(&kvm);
 	wake_init();
 	image = map_file(argv[2]);
-	template = template_prepare(argv[1], image.size, kvm.tsc_khz);
+	boot(&running, &fresh, argv[1]);
 
 	struct samples hello = samples_new("launch", iterations);
 	struct samples output = samples_new("launch-output", iterations);

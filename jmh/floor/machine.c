@@ -3,19 +3,18 @@
 #define _GNU_SOURCE
 #include "machine.h"
 
-#include <asm/bootparam.h>
 #include <err.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "boot.h"
 #include "layout.h"
 #include "wake.h"
 
 static void set_memory_regions(struct machine *machine)
 {
-	for (unsigned i = 0; i < REGIONS; i++) {
+	for (unsigned i = 0; i < machine->memory.count; i++) {
 		const struct region *region = &machine->memory.regions[i];
 		KVM_CALL(machine->vm, KVM_SET_USER_MEMORY_REGION,
 			 (&(struct kvm_userspace_memory_region){
@@ -75,7 +74,7 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool cod
 }
 
 /* The 64-bit boot protocol (Documentation/arch/x86/boot.rst). */
-static void enter_kernel(struct machine *machine, struct kvm *kvm, uint64_t entry)
+static void enter_kernel(struct machine *machine, const struct kvm *kvm, uint64_t entry)
 {
 	struct kvm_sregs sregs;
 
@@ -98,6 +97,7 @@ static void enter_kernel(struct machine *machine, struct kvm *kvm, uint64_t entr
 void machine_create(struct machine *machine, struct kvm *kvm, const struct template *template,
 		    const struct mapped_file *image)
 {
+	machine->halted = false;
 	machine->pending = 0;
 	machine->wake_deadline = 0;
 	machine->vm = KVM_CALL(kvm->fd, KVM_CREATE_VM, 0);
@@ -105,14 +105,17 @@ void machine_create(struct machine *machine, struct kvm *kvm, const struct templ
 	set_memory_regions(machine);
 	create_vcpu(machine, kvm->run_size);
 	power_on(machine, kvm);
+	wake_admit(machine->vcpu);
 	console_init(&machine->console, &machine->memory, agent_received, &machine->agent);
 	agent_init(&machine->agent, &machine->console);
+}
 
-	char *seed = memory_at(&machine->memory, RNG_SEED + sizeof(struct setup_data), RNG_SEED_BYTES, true);
-	if (getrandom(seed, RNG_SEED_BYTES, 0) != RNG_SEED_BYTES)
-		err(1, "getrandom");
-	enter_kernel(machine, kvm, template->entry);
-	wake_admit(machine->vcpu);
+void machine_boot(struct machine *machine, const struct kvm *kvm, const char *kernel_path,
+		  const struct mapped_file *image)
+{
+	char *ram = memory_at(&machine->memory, 0, RAM_SIZE, true);
+
+	enter_kernel(machine, kvm, boot_load(ram, kernel_path, image->size, kvm->tsc_khz));
 }
 
 void machine_destroy(struct machine *machine)

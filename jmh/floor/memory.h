@@ -7,9 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "template.h"
+#define MOST_REGIONS 3
 
-enum { TEMPLATE_REGION, RAM_REGION, IMAGE_REGION, REGIONS };
+/* The first part of the RAM of machines that go on from another: a memory file with what that had written. */
+struct template {
+	int fd;
+	size_t size; /* whole pages; 0: there is none */
+};
+
+/* A file that is there as long as the process. */
+struct mapped_file {
+	int fd;
+	size_t size; /* bytes, not rounded */
+	const void *bytes;
+};
+
+struct mapped_file map_file(const char *path);
 
 struct region {
 	uint64_t start; /* guest-physical */
@@ -19,7 +32,8 @@ struct region {
 };
 
 struct memory {
-	struct region regions[REGIONS];
+	unsigned count;
+	struct region regions[MOST_REGIONS];
 };
 
 void memory_map(struct memory *memory, const struct template *template, const struct mapped_file *image);

@@ -17,6 +17,17 @@ void virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device *devi
 	*mmio = (struct virtio_mmio){ .device = device, .memory = memory };
 }
 
+void virtio_mmio_restore(struct virtio_mmio *mmio, const struct virtio_mmio *saved)
+{
+	const struct memory *memory = mmio->memory;
+
+	*mmio = *saved;
+	mmio->memory = memory;
+	for (uint32_t i = 0; i < mmio->device->queue_count; i++)
+		if (mmio->queues[i].ready)
+			virtqueue_attach(&mmio->queues[i], memory);
+}
+
 static uint64_t features(const struct virtio_mmio *mmio)
 {
 	return mmio->device->features | TRANSPORT_FEATURES;

@@ -31,6 +31,9 @@ struct virtio_mmio {
 
 void virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device *device, const struct memory *memory);
 
+/* Goes on where another was, whose driver's memory is now this one's. */
+void virtio_mmio_restore(struct virtio_mmio *mmio, const struct virtio_mmio *saved);
+
 uint64_t virtio_mmio_read(struct virtio_mmio *mmio, uint64_t offset);
 void virtio_mmio_write(struct virtio_mmio *mmio, uint64_t offset, uint32_t value);
 

@@ -29,6 +29,10 @@ static void offer_interrupt(struct machine *machine)
 		machine->console.mmio.interrupt = false;
 		machine->pending |= 1U << CONSOLE_IRQ;
 	}
+	/* The kernel looks at all its devices, and at the time, whenever it comes out of hlt. */
+	if (machine->halted)
+		machine->pending = 0;
+	machine->halted = false;
 	if (machine->pending && run->ready_for_interrupt_injection && run->if_flag) {
 		unsigned irq = 31 - (unsigned)__builtin_clz(machine->pending);
 		machine->pending &= ~(1U << irq);
@@ -130,6 +134,7 @@ void machine_run(struct machine *machine, const uint64_t *until)
 			serve_port(machine);
 			break;
 		case KVM_EXIT_HLT:
+			machine->halted = true;
 			if (is_idle(machine)) {
 				if (!until)
 					return;

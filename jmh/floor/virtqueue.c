@@ -3,17 +3,24 @@
 
 #include <err.h>
 
+void virtqueue_attach(struct virtqueue *queue, const struct memory *memory)
+{
+	uint32_t size = queue->size;
+
+	/* Both rings end with an event index. */
+	queue->desc = memory_at(memory, queue->descriptor_area, size * sizeof(struct vring_desc), false);
+	queue->avail = memory_at(memory, queue->driver_area, sizeof(struct vring_avail) + (size + 1) * 2, false);
+	queue->used = memory_at(memory, queue->device_area,
+				sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + 2, true);
+}
+
 void virtqueue_start(struct virtqueue *queue, const struct memory *memory, uint32_t max_size, bool event_idx)
 {
 	uint32_t size = queue->size;
 
 	if (size == 0 || size > max_size || (size & (size - 1)))
 		errx(1, "the guest sets up a queue of %u entries, of at most %u", size, max_size);
-	/* Both rings end with an event index. */
-	queue->desc = memory_at(memory, queue->descriptor_area, size * sizeof(struct vring_desc), false);
-	queue->avail = memory_at(memory, queue->driver_area, sizeof(struct vring_avail) + (size + 1) * 2, false);
-	queue->used = memory_at(memory, queue->device_area,
-				sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + 2, true);
+	virtqueue_attach(queue, memory);
 	queue->event_idx = event_idx;
 	queue->ready = true;
 }

@@ -34,6 +34,9 @@ struct chain {
 /* Takes over what the driver has set up. */
 void virtqueue_start(struct virtqueue *queue, const struct memory *memory, uint32_t max_size, bool event_idx);
 
+/* Finds the queue again in the memory of a machine that goes on from the one where it was started. */
+void virtqueue_attach(struct virtqueue *queue, const struct memory *memory);
+
 /* Takes the next request, all of whose parts must be for the device to write, or to read. Asks for a doorbell when there is
  * none. */
 bool virtqueue_pop(struct virtqueue *queue, const struct memory *memory, bool write, struct chain *chain);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
-#include "template.h"
+#include "boot.h"
 
 #include <asm/bootparam.h>
 #include <elf.h>
 #include <err.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "layout.h"
+#include "memory.h"
 
 #define E820_RAM 1
 #define E820_PMEM 7
@@ -22,22 +21,6 @@
 
 #define TABLE_ENTRY 7UL /* present, writable, user (Intel SDM 3A, 4.5.4) */
 #define HUGE_ENTRY (TABLE_ENTRY | 1UL << 7)
-
-struct mapped_file map_file(const char *path)
-{
-	struct mapped_file file = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
-	struct stat status;
-
-	if (file.fd < 0 || fstat(file.fd, &status) < 0)
-		err(1, "%s", path);
-	if (status.st_size == 0)
-		errx(1, "%s is empty", path);
-	file.size = (size_t)status.st_size;
-	file.bytes = mmap(NULL, file.size, PROT_READ, MAP_SHARED, file.fd, 0);
-	if (file.bytes == MAP_FAILED)
-		err(1, "%s", path);
-	return file;
-}
 
 /* An executable's header and segments, checked to lie within the file. */
 static const Elf64_Phdr *segments_of(const struct mapped_file *file, const char *path, int *count)
@@ -101,14 +84,16 @@ static void write_boot_params(char *memory, size_t image_size, unsigned tsc_khz)
 	memcpy(params->e820_table, map, sizeof(map));
 	seed->type = SETUP_RNG_SEED;
 	seed->len = RNG_SEED_BYTES;
+	if (getrandom(seed->data, RNG_SEED_BYTES, 0) != RNG_SEED_BYTES)
+		err(1, "getrandom");
 }
 
-struct template template_prepare(const char *kernel_path, size_t image_size, unsigned tsc_khz)
+uint64_t boot_load(char *memory, const char *kernel_path, size_t image_size, unsigned tsc_khz)
 {
 	struct mapped_file kernel = map_file(kernel_path);
 	int count;
 	const Elf64_Phdr *segments = segments_of(&kernel, kernel_path, &count);
-	struct template template = { .entry = ((const Elf64_Ehdr *)kernel.bytes)->e_entry };
+	uint64_t entry = ((const Elf64_Ehdr *)kernel.bytes)->e_entry;
 
 	for (int i = 0; i < count; i++) {
 		const Elf64_Phdr *segment = &segments[i];
@@ -117,23 +102,11 @@ struct template template_prepare(const char *kernel_path, size_t image_size, uns
 		if (segment->p_paddr < EXTENDED_START || segment->p_paddr > RAM_SIZE ||
 		    segment->p_memsz > RAM_SIZE - segment->p_paddr)
 			errx(1, "%s does not fit into memory", kernel_path);
-		size_t end = ALIGN_UP(segment->p_paddr + segment->p_memsz, HUGE_PAGE_SIZE);
-		template.size = end > template.size ? end : template.size;
+		memcpy(memory + segment->p_paddr, (const char *)kernel.bytes + segment->p_offset, segment->p_filesz);
 	}
-	template.fd = memfd_create("floor-boot", MFD_CLOEXEC);
-	if (template.fd < 0 || ftruncate(template.fd, (off_t)template.size) < 0)
-		err(1, "memfd_create");
-	char *memory = mmap(NULL, template.size, PROT_READ | PROT_WRITE, MAP_SHARED, template.fd, 0);
-	if (memory == MAP_FAILED)
-		err(1, "mmap");
-	for (int i = 0; i < count; i++)
-		if (segments[i].p_type == PT_LOAD)
-			memcpy(memory + segments[i].p_paddr, (const char *)kernel.bytes + segments[i].p_offset,
-			       segments[i].p_filesz);
 	write_boot_tables(memory);
 	write_boot_params(memory, image_size, tsc_khz);
-	munmap(memory, template.size);
 	munmap((void *)kernel.bytes, kernel.size);
 	close(kernel.fd);
-	return template;
+	return entry;
 }
