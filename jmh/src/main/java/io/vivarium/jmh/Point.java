@@ -6,11 +6,11 @@ import org.jspecify.annotations.NullMarked;
 /// A point up to which the life of a machine is measured.
 @NullMarked
 enum Point {
-    /// From nothing until the guest's agent has greeted.
+    /// From a booted template until the guest's agent has greeted.
     LAUNCH("launch"),
-    /// From nothing until the first output of the program is there.
+    /// From a booted template until the first output of the program is there.
     LAUNCH_OUTPUT("launch-output"),
-    /// From nothing until the program has ended and the machine is gone again.
+    /// From a booted template until the program has ended and the machine is gone again.
     LAUNCH_EXEC_CLOSE("launch-exec-close"),
     /// In a machine that is there and idle: from asking for the program until it has ended.
     EXEC("exec");
