@@ -21,15 +21,15 @@ record InChroot(String stdout, String stderr, int exitCode) {
                 .isEqualTo("root");
         List<String> command = new ArrayList<>(List.of("/bin/busybox", "chroot", root.toString()));
         command.addAll(argv);
-        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
+        ProcessBuilder builder =
+                new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
         builder.environment().clear();
         builder.environment().put("PATH", SandboxSpec.DEFAULT_ENV.get("PATH"));
         Path errors = Files.createTempFile("vivarium-test-", ".err");
         try {
             Process process = builder.redirectError(errors.toFile()).start();
             String stdout = new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
-            return new InChroot(
-                    stdout, Files.readString(errors, StandardCharsets.ISO_8859_1), process.waitFor());
+            return new InChroot(stdout, Files.readString(errors, StandardCharsets.ISO_8859_1), process.waitFor());
         } finally {
             Files.delete(errors);
         }

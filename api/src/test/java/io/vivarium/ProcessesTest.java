@@ -27,8 +27,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Processes that make processes: shells, `make`, and C programs that try what POSIX says of parents and children. The same
-/// command runs on the host and in a sandbox, and must say the same.
+/// Processes that make processes: shells, `make`, and C programs that try what POSIX says of parents
+/// and children. The same command runs on the host and in a sandbox, and must say the same.
 @Tag("machine")
 @EnabledIfKvm
 @Timeout(300)
@@ -185,7 +185,9 @@ class ProcessesTest {
     @Test
     void descendantsLiveOnAfterAnOrdinaryEnd() {
         ExecResult result = sandbox.exec(
-                "/bin/sh", "-c", "(while ! [ -e /tmp/go ]; do busybox usleep 1000; done; echo done >/tmp/late) & echo main");
+                "/bin/sh",
+                "-c",
+                "(while ! [ -e /tmp/go ]; do busybox usleep 1000; done; echo done >/tmp/late) & echo main");
         assertThat(result.stdout()).hasToString("main\n");
         assertThat(result.exitCode()).isZero();
         assertThat(otherProcesses()).isNotEmpty();
@@ -253,7 +255,8 @@ class ProcessesTest {
     void aForkBombIsStopped() {
         try (Sandbox limited = Sandbox.launch(SandboxSpec.of(image).withMemory(Memory.mebibytes(64)))) {
             Duration limit = Duration.ofSeconds(1);
-            ExecResult result = limited.exec(Command.of("/bin/processes", "explode").withTimeout(limit));
+            ExecResult result =
+                    limited.exec(Command.of("/bin/processes", "explode").withTimeout(limit));
             // Out of memory, the kernel may have ended the first of them before.
             assertThat(result.termination())
                     .matches(end -> end.equals(new Termination.TimedOut(limit)) || end instanceof Termination.Killed);
