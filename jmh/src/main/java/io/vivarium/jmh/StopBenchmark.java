@@ -57,7 +57,7 @@ public class StopBenchmark {
     /// A loop without end and its timeout.
     @Benchmark
     public ExecResult endlessLoop() {
-        return sandbox.exec(Command.of("/bin/busybox", "sh", "-c", "while :; do :; done")
-                .withTimeout(TIMEOUT));
+        return sandbox.exec(
+                Command.of("/bin/busybox", "sh", "-c", "while :; do :; done").withTimeout(TIMEOUT));
     }
 }
