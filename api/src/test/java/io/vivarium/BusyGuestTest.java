@@ -104,10 +104,12 @@ class BusyGuestTest {
         ExecResult asleep = sandbox.exec("/busy", "0", Long.toString(nap.toMillis()));
         ExecResult computing = sandbox.exec("/busy", "2", Long.toString(nap.toMillis()));
         assertThat(asleep.duration()).isGreaterThanOrEqualTo(nap);
-        assertThat(processorTime(asleep)).isLessThanOrEqualTo(asleep.duration().minus(nap));
         // The guest counts by its own clock, which need not agree with the host's to the last digit.
+        Duration clocksDiffer = Duration.ofMillis(10);
+        assertThat(processorTime(asleep))
+                .isLessThanOrEqualTo(asleep.duration().minus(nap).plus(clocksDiffer));
         assertThat(processorTime(computing))
-                .isBetween(nap.dividedBy(2), computing.duration().multipliedBy(2));
+                .isBetween(nap.dividedBy(2), computing.duration().plus(clocksDiffer));
     }
 
     private static Duration processorTime(ExecResult result) {
