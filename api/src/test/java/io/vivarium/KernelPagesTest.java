@@ -75,7 +75,8 @@ class KernelPagesTest {
     }
 
     private static Stream<Arguments> trespasses() {
-        // The kernel's text, constants, data; the same memory, other memory, and a device window, in its map of everything.
+        // The kernel's text, constants, data; the same memory, other memory, and a device window, in its map of
+        // everything.
         List<String> places = List.of(
                 "ffffffff80200000",
                 "ffffffff80400000",
@@ -84,8 +85,8 @@ class KernelPagesTest {
                 "ffff888000600000",
                 "ffff888001000000",
                 "ffff8880d0000000");
-        return Stream.of("read", "write", "jump", "ac").flatMap(how -> places.stream()
-                .map(place -> Arguments.of(how, place)));
+        return Stream.of("read", "write", "jump", "ac")
+                .flatMap(how -> places.stream().map(place -> Arguments.of(how, place)));
     }
 
     @ParameterizedTest
@@ -126,9 +127,8 @@ class KernelPagesTest {
             ExecResult result = sandbox.exec("/bin/trespass", "handler", address);
             assertThat(result.stdout()).hasToString("");
             assertThat(result.termination())
-                    .isInstanceOfSatisfying(
-                            Termination.Killed.class,
-                            killed -> assertThat(killed.signalName()).isEqualTo("SIGSEGV"));
+                    .isInstanceOfSatisfying(Termination.Killed.class, killed -> assertThat(killed.signalName())
+                            .isEqualTo("SIGSEGV"));
             assertThat(sandbox.exec("/bin/trespass", "nothing", "0").exitCode()).isZero();
         }
     }

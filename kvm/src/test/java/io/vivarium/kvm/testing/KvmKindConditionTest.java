@@ -25,14 +25,16 @@ class KvmKindConditionTest {
     @Test
     void runsOnItsKind() {
         for (KvmKind kind : KvmKind.values()) {
-            assertThat(KvmKindCondition.evaluate(new KvmProbe.Ready(kind), kind, "").isDisabled())
+            assertThat(KvmKindCondition.evaluate(new KvmProbe.Ready(kind), kind, "")
+                            .isDisabled())
                     .isFalse();
         }
     }
 
     @Test
     void leavesTheVerdictToTheOtherConditionWithoutKvm() {
-        assertThat(KvmKindCondition.evaluate(new KvmProbe.Missing("kvm"), KvmKind.NATIVE, "").isDisabled())
+        assertThat(KvmKindCondition.evaluate(new KvmProbe.Missing("kvm"), KvmKind.NATIVE, "")
+                        .isDisabled())
                 .isFalse();
     }
 
