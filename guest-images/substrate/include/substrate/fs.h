@@ -14,6 +14,7 @@
 #define NAME_MAX 255
 #define SYMLINK_MAX_FOLLOWS 40
 
+struct epoll_item;
 struct file;
 struct node;
 struct task;
@@ -35,6 +36,7 @@ struct file {
 	const struct file_ops *ops;
 	struct node *node; /* held; what fstat describes */
 	void *private;     /* the owner's */
+	struct epoll_item *watches; /* of the epolls that watch it */
 	u64 pos;
 	u32 flags; /* O_* as open(2) keeps them */
 	u32 refs;
@@ -54,9 +56,13 @@ struct fd_table *fd_table_new(void);
 struct fd_table *fd_table_get(struct fd_table *t);
 void fd_table_put(struct fd_table *t); /* closes what is open with the last reference */
 struct fd_table *fd_table_copy(struct fd_table *t);
+/* A table that nobody else uses: the same one, or a copy for which the reference is given up. NULL: no memory, nothing done. */
+struct fd_table *fd_table_own(struct fd_table *t);
 void fd_table_close_on_exec(struct fd_table *t);
 /* Lowest free descriptor ≥ min, or -EMFILE/-ENOMEM. Takes over the reference on success. */
 int fd_install(struct fd_table *t, struct file *file, int min, bool close_on_exec);
+/* Takes a descriptor back that was installed in vain, unless it has become another file's since. */
+void fd_remove(struct fd_table *t, int fd, const struct file *file);
 /* The open file with a reference added, or NULL. */
 struct file *fd_get(struct fd_table *t, int fd);
 
@@ -92,11 +98,17 @@ ssize_t node_read(struct node *node, void *buf, size_t len, u64 offset);
 long node_frame(struct node *node, u64 index, bool write, paddr_t *frame);
 /* Follows symbolic links; kernel path relative to the current task. Referenced node or ERR_PTR. */
 struct node *path_lookup(const char *path);
+/* The same, but a link at the end is what is found. */
+struct node *path_lookup_link(const char *path);
+/* A new node for an AF_UNIX socket at a kernel path relative to the current task: one reference, or ERR_PTR (-EEXIST, …). */
+struct node *path_make_socket(const char *path);
 /* May the current task do this (MAY_READ 4, MAY_WRITE 2, MAY_EXEC 1)? 0 or -EACCES. */
 long node_permission(const struct node *node, u32 may);
 /* Absolute path of an open directory or file for /proc and getcwd: length, or negative errno. */
 ssize_t node_path(struct node *node, char *buf, size_t size);
 /* A node that is in no directory (pipes, agent streams): `mode` S_IFIFO|0600 and such. */
 struct node *node_new_anonymous(u32 mode);
+/* A regular file of `size` bytes, all zero, in no directory: what processes share through anonymous memory. Or ERR_PTR. */
+struct node *node_new_shared_memory(u64 size);
 
 #endif

@@ -16,10 +16,12 @@ struct wait_queue {
 #define WAIT_QUEUE_INIT(name) { LIST_INIT((name).waiters) }
 static inline void wait_queue_init(struct wait_queue *q) { list_init(&q->waiters); }
 
-/* A task's place in one queue; a task may be in many at once (poll). */
+/* A place in one queue; a task may be in many at once (poll). */
 struct waiter {
 	struct list link;
 	struct task *task;
+	/* Called, when it is not NULL, instead of waking the task: with what happened, POLL* bits. Must leave the queue as it is. */
+	void (*wake)(struct waiter *waiter, u32 events);
 };
 
 #define NO_DEADLINE (~0UL)
@@ -44,9 +46,17 @@ struct waiter {
 long wait_once(struct wait_queue *q, u64 deadline);
 void wake_up(struct wait_queue *q);     /* all of them */
 void wake_up_one(struct wait_queue *q); /* the first */
+/* As wake_up, for those who can tell apart what they wait for: POLL* bits. */
+void wake_up_events(struct wait_queue *q, u32 events);
+/* Everybody leaves: the queue goes away. Leaving it once more is harmless. */
+void wait_queue_clear(struct wait_queue *q);
 
 /* Where a file's poll operation says which queues to listen to. A NULL table asks for the mask only. */
-struct poll_table;
+struct poll_table {
+	void (*enqueue)(struct poll_table *table, struct wait_queue *q);
+};
 void poll_wait(struct poll_table *table, struct wait_queue *q);
+/* No file names more queues than this. */
+#define POLL_QUEUES_MAX 2
 
 #endif

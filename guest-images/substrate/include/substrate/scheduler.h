@@ -8,6 +8,7 @@
 #include <substrate/types.h>
 
 struct task;
+struct timer;
 
 /*
  * The machine's wake timer: a 64-bit register; what is written is the number of nanoseconds after which the machine
@@ -16,12 +17,18 @@ struct task;
 void wake_timer_init(paddr_t base);
 
 void task_wake(struct task *task);
+/* If it wants to run, it is the next. */
+void task_hurry(struct task *task);
+/* struct task.timer's callback. */
+void task_wait_expired(struct timer *timer);
 /* Runs somebody else, or idles. The caller has set its own state. */
 void schedule(void);
 /* Lets the others run first. */
 void yield(void);
 /* Sleeps until task_wake, a signal (-ERESTARTSYS) or the deadline (-ETIMEDOUT). */
 long wait_sleep(u64 deadline);
+/* Sleeps until task_wake, which may come for any reason, a signal too. */
+void wait_uninterrupted(void);
 
 /* The program's vector registers stay in the processor until another task's are needed. */
 void fpu_save(struct task *task);    /* into task->xsave; they stay in the processor */

@@ -3,6 +3,7 @@
 #include <asm/signal.h>
 #include <asm/siginfo.h>
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/mm.h>
 #include <substrate/printk.h>
 #include <substrate/task.h>
@@ -115,7 +116,7 @@ static void page_fault(struct pt_regs *regs, u64 address)
 	signal_fault(regs, result.signo, result.si_code, address, verb, result.what);
 }
 
-void trap_handler(struct pt_regs *regs, u64 vector, u64 cr2)
+static void handle(struct pt_regs *regs, u64 vector, u64 cr2)
 {
 	if (vector >= VECTOR_IRQ) {
 		if (from_program(regs))
@@ -150,4 +151,14 @@ void trap_handler(struct pt_regs *regs, u64 vector, u64 cr2)
 	/* Linux gives no address with #GP and its like. */
 	u64 address = e->si_code == 0x80 ? 0 : regs->rip;
 	signal_fault(regs, e->signo, e->si_code, address, e->name, NULL);
+}
+
+void trap_handler(struct pt_regs *regs, u64 vector, u64 cr2)
+{
+	bool program = from_program(regs);
+	if (program)
+		cputime_charge_user();
+	handle(regs, vector, cr2);
+	if (program)
+		cputime_charge_system();
 }

@@ -105,6 +105,18 @@ struct fd_table *fd_table_copy(struct fd_table *t)
 	return copy;
 }
 
+struct fd_table *fd_table_own(struct fd_table *t)
+{
+	struct fd_table *own;
+
+	if (t->refs == 1)
+		return t;
+	own = fd_table_copy(t);
+	if (own)
+		fd_table_put(t);
+	return own;
+}
+
 void fd_table_close_on_exec(struct fd_table *t)
 {
 	for (u32 fd = 0; fd < t->count; fd++)
@@ -157,6 +169,14 @@ long fd_close(struct fd_table *t, int fd)
 		return -EBADF;
 	put_closed(t, take(t, (u32)fd));
 	return 0;
+}
+
+void fd_remove(struct fd_table *t, int fd, const struct file *file)
+{
+	struct slot *slot = slot_of(t, fd);
+
+	if (slot && slot->file == file)
+		fd_close(t, fd);
 }
 
 long fd_close_range(struct fd_table *t, u32 first, u32 last, bool only_mark)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening. */
 #include <linux/openat2.h>
+#include <substrate/epoll.h>
 #include <substrate/string.h>
 #include <substrate/task.h>
 #include "file.h"
@@ -31,6 +32,8 @@ void file_put(struct file *file)
 	if (--file->refs)
 		return;
 	locks_released(file);
+	if (file->watches)
+		epoll_file_closed(file);
 	if (file->ops->release)
 		file->ops->release(file);
 	node_put(file->node);

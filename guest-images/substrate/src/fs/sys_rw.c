@@ -275,6 +275,8 @@ SYSCALL_DEFINE3(lseek, int, fd, s64, offset, u32, whence)
 		return PTR_ERR(file);
 	if (whence > SEEK_MAX)
 		pos = -EINVAL;
+	else if (!(file->node->mode & S_IFMT))
+		pos = 0; /* as eventfd and its kind do */
 	else if (!file_seekable(file))
 		pos = -ESPIPE;
 	else if ((file->node->mode & S_IFMT) == S_IFCHR)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the number in rax to the function, and what is told about calls that do not exist. */
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/main.h>
 #include <substrate/printk.h>
@@ -24,11 +25,14 @@ static const u8 argument_counts[] = {
 #undef SYSCALL
 };
 
-/* -ENOSYS; the host is told which call it was. */
+/*
+ * -ENOSYS; the host is told which call it was. Except rseq: every C library tries it at the start of every program, as an
+ * optimization, and does as well without.
+ */
 static long unsupported(u64 nr)
 {
 	struct process *process = current->process;
-	if (process->agent)
+	if (nr != __NR_rseq)
 		agent_process_unsupported(process, (u32)MIN(nr, 0xffffffffUL));
 	return -ENOSYS;
 }
@@ -53,6 +57,7 @@ void syscall_handler(struct pt_regs *regs)
 	struct task *task = current;
 	if (unlikely(!task->process))
 		kernel_main(regs);
+	cputime_charge_user();
 	task->regs = regs;
 	syscall_fn handler = nr < ARRAY_SIZE(handlers) ? handlers[nr] : NULL;
 	long result = handler ? handler(regs) : unsupported(nr);
@@ -62,4 +67,5 @@ void syscall_handler(struct pt_regs *regs)
 	/* A call that was cut short is finished or made again where signals are delivered. */
 	if (unlikely(result == -ERESTARTSYS))
 		cpu0.work = 1;
+	cputime_charge_system();
 }

@@ -7,6 +7,7 @@
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 #include <substrate/area.h>
+#include <substrate/cputime.h>
 #include <substrate/err.h>
 #include <substrate/random.h>
 #include <substrate/scheduler.h>
@@ -104,6 +105,22 @@ SYSCALL_DEFINE5(prctl, int, option, u64, a, u64, b, u64, c, u64, d)
 	}
 	case PR_GET_NAME:
 		return copy_to_user((void *)a, process->name, sizeof(process->name)) ? -EFAULT : 0;
+	case PR_SET_PDEATHSIG:
+		if (a > 64)
+			return -EINVAL;
+		process->death_signal = (u32)a;
+		return 0;
+	case PR_GET_PDEATHSIG: {
+		const int signo = (int)process->death_signal;
+		return copy_to_user((void *)a, &signo, sizeof(signo)) ? -EFAULT : 0;
+	}
+	case PR_SET_CHILD_SUBREAPER:
+		process->subreaper = a != 0;
+		return 0;
+	case PR_GET_CHILD_SUBREAPER: {
+		const int subreaper = process->subreaper;
+		return copy_to_user((void *)a, &subreaper, sizeof(subreaper)) ? -EFAULT : 0;
+	}
 	case PR_GET_DUMPABLE:
 		return 1;
 	case PR_CAPBSET_READ:
@@ -162,6 +179,11 @@ SYSCALL_DEFINE2(setrlimit, u32, resource, const void __user *, new)
 	return limit(current->process, resource, new, NULL);
 }
 
+static struct __kernel_old_timeval usage_time(u64 ns)
+{
+	return (struct __kernel_old_timeval){ (long)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC / 1000) };
+}
+
 SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 {
 	struct rusage usage;
@@ -169,10 +191,16 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
 		return -EINVAL;
 	if (who != RUSAGE_CHILDREN) {
-		u64 ns = monotonic_ns() - current->process->start_ns;
-		usage.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
-		usage.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
+		const struct task *task = current;
+		cputime_charge_system();
+		usage.ru_utime = usage_time(who == RUSAGE_THREAD ? task->user_ns : task->process->user_ns);
+		usage.ru_stime = usage_time(who == RUSAGE_THREAD ? task->system_ns : task->process->system_ns);
 		usage.ru_maxrss = (long)(MAX(current->process->max_resident, mm_resident_bytes(current->mm)) >> 10);
+	} else {
+		const struct process *process = current->process;
+		usage.ru_utime = usage_time(process->reaped.user_ns);
+		usage.ru_stime = usage_time(process->reaped.system_ns);
+		usage.ru_maxrss = (long)(process->reaped.max_resident >> 10);
 	}
 	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/time.h>
 #include <linux/times.h>
+#include <substrate/cputime.h>
 #include <substrate/err.h>
 #include <substrate/scheduler.h>
 #include <substrate/syscall.h>
@@ -31,10 +32,37 @@ static long get_time(const void __user *in, u64 *ns)
 	return 0;
 }
 
-/* Processor time is not split into the program's and the kernel's: all since the start counts as the program's. */
-static u64 process_time(void)
+/* The clocks of other processes and threads: clock_getcpuclockid(3), pthread_getcpuclockid(3). Linux, <linux/posix-timers.h>. */
+#define CPU_CLOCK_THREAD 4
+#define CPU_CLOCK_KIND 3
+#define CPU_CLOCK_SCHED 2
+
+static long read_process_clock(const struct process *process, u64 *ns)
 {
-	return monotonic_ns() - current->process->start_ns;
+	if (!process)
+		return -EINVAL;
+	cputime_charge_system();
+	*ns = process->user_ns + process->system_ns;
+	return 0;
+}
+
+static long read_thread_clock(const struct task *task, u64 *ns)
+{
+	if (!task || task->process != current->process)
+		return -EINVAL;
+	cputime_charge_system();
+	*ns = task->user_ns + task->system_ns;
+	return 0;
+}
+
+static long read_cpu_clock(int clock, u64 *ns)
+{
+	u32 id = (u32)~(clock >> 3);
+	if ((clock & CPU_CLOCK_KIND) != CPU_CLOCK_SCHED)
+		return -EINVAL;
+	if (clock & CPU_CLOCK_THREAD)
+		return read_thread_clock(id ? task_find(id) : current, ns);
+	return read_process_clock(id ? process_find(id) : current->process, ns);
 }
 
 static long read_clock(int clock, u64 *ns)
@@ -52,11 +80,11 @@ static long read_clock(int clock, u64 *ns)
 		*ns = monotonic_ns();
 		return 0;
 	case CLOCK_PROCESS_CPUTIME_ID:
+		return read_process_clock(current->process, ns);
 	case CLOCK_THREAD_CPUTIME_ID:
-		*ns = process_time();
-		return 0;
+		return read_thread_clock(current, ns);
 	default:
-		return -EINVAL;
+		return clock < 0 ? read_cpu_clock(clock, ns) : -EINVAL;
 	}
 }
 
@@ -126,6 +154,10 @@ SYSCALL_DEFINE4(clock_nanosleep, int, clock, int, flags, const void __user *, wa
 {
 	u64 ns, now;
 	long error = read_clock(clock, &now);
+	if (!error && (clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID))
+		error = -EOPNOTSUPP;
+	if (!error && clock == CLOCK_THREAD_CPUTIME_ID)
+		error = -EINVAL;
 	if (!error)
 		error = get_time(wanted, &ns);
 	if (error)
@@ -135,10 +167,18 @@ SYSCALL_DEFINE4(clock_nanosleep, int, clock, int, flags, const void __user *, wa
 	return sleep_until(clock == CLOCK_REALTIME ? realtime_to_monotonic(ns) : ns, NULL);
 }
 
+static s64 ticks(u64 ns)
+{
+	return (s64)(ns / (NSEC_PER_SEC / TICKS_PER_SEC));
+}
+
 SYSCALL_DEFINE1(times, struct tms __user *, out)
 {
-	struct tms t = { .tms_utime = (s64)(process_time() * TICKS_PER_SEC / NSEC_PER_SEC) };
+	const struct process *process = current->process;
+	cputime_charge_system();
+	struct tms t = { .tms_utime = ticks(process->user_ns), .tms_stime = ticks(process->system_ns),
+		             .tms_cutime = ticks(process->reaped.user_ns), .tms_cstime = ticks(process->reaped.system_ns) };
 	if (out && copy_to_user(out, &t, sizeof(t)))
 		return -EFAULT;
-	return (long)(monotonic_ns() * TICKS_PER_SEC / NSEC_PER_SEC);
+	return ticks(monotonic_ns());
 }

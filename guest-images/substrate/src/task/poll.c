@@ -2,10 +2,13 @@
 /* Waiting for several files at once: poll(2), select(2) and their relatives. */
 #include <asm/poll.h>
 #include <linux/posix_types.h>
+#include <linux/resource.h>
 #include <linux/time_types.h>
 #include <substrate/err.h>
 #include <substrate/fs.h>
 #include <substrate/mm.h>
+#include <substrate/poll.h>
+#include <substrate/printk.h>
 #include <substrate/scheduler.h>
 #include <substrate/string.h>
 #include <substrate/syscall.h>
@@ -13,49 +16,67 @@
 #include <substrate/time.h>
 #include <substrate/uaccess.h>
 
-#define MAX_FDS (1UL << 16)
+#define MAX_FDS (KMALLOC_MAX / (POLL_QUEUES_MAX * sizeof(struct poll_waiter)))
 #define SELECT_MAX 1024 /* FD_SETSIZE */
 #define READ_EVENTS (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
 #define WRITE_EVENTS (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
 
-/* One task's waiters, one in each queue that a polled file named. */
-struct poll_table {
-	struct waiter *waiters;
+/* A task's place in a queue. The file is held: its queues must not go while somebody waits, whoever closes it. */
+struct poll_waiter {
+	struct waiter waiter;
+	struct file *file;
+};
+
+struct task_poll {
+	struct poll_table table;
+	struct poll_waiter *waiters;
+	struct file *file; /* being asked */
 	u32 count, capacity;
-	bool failed; /* no memory: the caller must give up, or it might sleep for ever */
 };
 
 void poll_wait(struct poll_table *table, struct wait_queue *q)
 {
-	if (!table)
-		return;
-	if (table->count == table->capacity) {
-		table->failed = true;
-		return;
-	}
-	struct waiter *waiter = &table->waiters[table->count++];
-	waiter->task = current;
-	list_push_back(&q->waiters, &waiter->link);
+	if (table)
+		table->enqueue(table, q);
 }
 
-static void poll_leave(struct poll_table *table)
+static void task_enqueue(struct poll_table *table, struct wait_queue *q)
 {
-	while (table->count)
-		list_remove(&table->waiters[--table->count].link);
+	struct task_poll *poll = container_of(table, struct task_poll, table);
+	BUG_ON(poll->count == poll->capacity);
+	struct poll_waiter *w = &poll->waiters[poll->count++];
+	w->file = file_get(poll->file);
+	w->waiter = (struct waiter){ .task = current };
+	list_push_back(&q->waiters, &w->waiter.link);
 }
 
-static unsigned int file_events(int fd, struct poll_table *table, unsigned int wanted)
+static void poll_leave(struct task_poll *poll)
+{
+	while (poll->count) {
+		struct poll_waiter *w = &poll->waiters[--poll->count];
+		list_remove(&w->waiter.link);
+		file_put(w->file);
+	}
+}
+
+static unsigned int file_events(int fd, struct task_poll *poll, unsigned int wanted)
 {
 	struct file *file = fd_get(current->files, fd);
+	unsigned int events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; /* without a poll operation it never blocks */
 	if (!file)
 		return POLLNVAL;
-	/* Files without a poll operation never block. */
-	unsigned int events = file->ops->poll ? file->ops->poll(file, table) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+	if (file->flags & O_PATH)
+		events = POLLNVAL;
+	else if (file->ops->poll) {
+		if (poll)
+			poll->file = file;
+		events = file->ops->poll(file, poll ? &poll->table : NULL);
+	}
 	file_put(file);
-	return events & (wanted | POLLERR | POLLHUP);
+	return events & (wanted | POLLERR | POLLHUP | POLLNVAL);
 }
 
-static int poll_once(struct pollfd *fds, u32 n, struct poll_table *table)
+static int poll_once(struct pollfd *fds, u32 n, struct task_poll *table)
 {
 	int ready = 0;
 	for (u32 i = 0; i < n; i++) {
@@ -68,19 +89,21 @@ static int poll_once(struct pollfd *fds, u32 n, struct poll_table *table)
 	return ready;
 }
 
-/* At most two queues a file: one to read, one to write. */
 static long poll_files(struct pollfd *fds, u32 n, u64 deadline)
 {
-	struct poll_table table = { .capacity = 2 * n };
-	table.waiters = kmalloc(MAX(1U, table.capacity) * sizeof(struct waiter));
+	struct task_poll table = { .table.enqueue = task_enqueue, .capacity = POLL_QUEUES_MAX * n };
+	struct poll_waiter few[8];
+	long result = poll_once(fds, n, NULL);
+	if (result || deadline == 0)
+		return result;
+	table.waiters = table.capacity <= ARRAY_SIZE(few) ? few : kmalloc(table.capacity * sizeof(*table.waiters));
 	if (!table.waiters)
 		return -ENOMEM;
-	long result;
 	for (;;) {
-		result = poll_once(fds, n, deadline == 0 ? NULL : &table);
-		if (result || deadline == 0)
+		result = poll_once(fds, n, &table);
+		if (result)
 			break;
-		result = table.failed ? -ENOMEM : wait_sleep(deadline);
+		result = wait_sleep(deadline);
 		poll_leave(&table);
 		if (result == -ETIMEDOUT)
 			result = poll_once(fds, n, NULL);
@@ -89,13 +112,14 @@ static long poll_files(struct pollfd *fds, u32 n, u64 deadline)
 		break;
 	}
 	poll_leave(&table);
-	kfree(table.waiters);
+	if (table.waiters != few)
+		kfree(table.waiters);
 	return result == -ERESTARTSYS ? -EINTR : result;
 }
 
 static long poll_user(struct pollfd __user *user, u64 n, u64 deadline)
 {
-	if (n > MAX_FDS)
+	if (n > current->process->rlimit[RLIMIT_NOFILE][0] || n > MAX_FDS)
 		return -EINVAL;
 	struct pollfd *fds = kmalloc(MAX(n, 1UL) * sizeof(*fds));
 	if (!fds)
@@ -107,8 +131,7 @@ static long poll_user(struct pollfd __user *user, u64 n, u64 deadline)
 	return result;
 }
 
-/* 0 for "do not wait"; NULL waits for ever. */
-static long read_timeout(const void __user *user, s64 unit_per_second, u64 *deadline)
+long poll_timeout(const void __user *user, s64 unit_per_second, u64 *deadline)
 {
 	s64 ts[2];
 	*deadline = NO_DEADLINE;
@@ -123,8 +146,7 @@ static long read_timeout(const void __user *user, s64 unit_per_second, u64 *dead
 	return 0;
 }
 
-/* The mask holds while waiting; a signal that it lets through is handled before the old one comes back. */
-static long mask_begin(const u64 __user *user, size_t size)
+long poll_mask_begin(const u64 __user *user, size_t size)
 {
 	struct task *task = current;
 	u64 set;
@@ -139,7 +161,7 @@ static long mask_begin(const u64 __user *user, size_t size)
 	return 0;
 }
 
-static void mask_end(const u64 __user *user, long result)
+void poll_mask_end(const u64 __user *user, long result)
 {
 	struct task *task = current;
 	if (!user)
@@ -159,13 +181,13 @@ SYSCALL_DEFINE3(poll, struct pollfd __user *, fds, u64, n, int, timeout_ms)
 SYSCALL_DEFINE5(ppoll, struct pollfd __user *, fds, u64, n, const void __user *, timeout, const u64 __user *, mask, size_t, size)
 {
 	u64 deadline;
-	long error = read_timeout(timeout, NSEC_PER_SEC, &deadline);
+	long error = poll_timeout(timeout, NSEC_PER_SEC, &deadline);
 	if (!error)
-		error = mask_begin(mask, size);
+		error = poll_mask_begin(mask, size);
 	if (error)
 		return error;
 	long result = poll_user(fds, n, deadline);
-	mask_end(mask, result);
+	poll_mask_end(mask, result);
 	return result;
 }
 
@@ -230,7 +252,7 @@ static long select_user(int n, u64 __user *read, u64 __user *write, u64 __user *
 SYSCALL_DEFINE5(select, int, n, u64 __user *, read, u64 __user *, write, u64 __user *, except, const void __user *, timeout)
 {
 	u64 deadline;
-	long error = read_timeout(timeout, 1000000, &deadline);
+	long error = poll_timeout(timeout, 1000000, &deadline);
 	return error ? error : select_user(n, read, write, except, deadline);
 }
 
@@ -244,12 +266,12 @@ SYSCALL_DEFINE6(pselect6, int, n, u64 __user *, read, u64 __user *, write, u64 _
 	u64 deadline;
 	if (mask_argument && copy_from_user(&argument, mask_argument, sizeof(argument)))
 		return -EFAULT;
-	long error = read_timeout(timeout, NSEC_PER_SEC, &deadline);
+	long error = poll_timeout(timeout, NSEC_PER_SEC, &deadline);
 	if (!error)
-		error = mask_begin(argument.mask, argument.size);
+		error = poll_mask_begin(argument.mask, argument.size);
 	if (error)
 		return error;
 	long result = select_user(n, read, write, except, deadline);
-	mask_end(argument.mask, result);
+	poll_mask_end(argument.mask, result);
 	return result;
 }

@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One run queue, first come first served. Who waits gives the processor away; who computes is asked to at the end of a time
- * slice, which is armed only while somebody else could run: an idle or lone program sees no ticks.
+ * slice, which is armed only while somebody else could run: an idle or lone program sees no ticks. Whom a program wakes runs
+ * when it has waited or its slice is over; what arrived from outside runs at once.
  *
  * When nobody can run, the processor idles on the stack of whoever came last: no change of stack or address space is needed
  * to halt, nor to go on after it.
  */
 #include <substrate/cpu.h>
+#include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/mm.h>
 #include <substrate/printk.h>
 #include <substrate/scheduler.h>
+#include <substrate/signal.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/timer.h>
 #include <substrate/trap.h>
 
 #define TIME_SLICE_NS 10000000UL
+#define ARMED_SLACK_NS 50000UL
 
 /* entry.S */
 void switch_stack(u64 *save_rsp, u64 rsp);
 
 static struct list run_queue = LIST_INIT(run_queue);
-static struct list timers = LIST_INIT(timers);
-static u64 armed_until;
+static u64 slice_end;
+static u64 armed_at, armed_until;
 static volatile u64 *wake_timer;
 static struct task *fpu_owner;
 /* Whose stack must be freed, once nobody runs on it. */
@@ -34,41 +39,21 @@ void wake_timer_init(paddr_t base)
 	wake_timer = phys_to_virt(base);
 }
 
+/* The machine's clock may run a little faster than ours: shortly before its end, an armed timer may have rung already. */
+static bool is_armed(u64 now)
+{
+	u64 slack = ((armed_until - armed_at) >> 10) + ARMED_SLACK_NS;
+	return armed_until > now + slack;
+}
+
 /* The machine interrupts or wakes us `deadline` at the latest. */
 static void wake_timer_arm(u64 deadline, u64 now)
 {
-	if (!wake_timer || (armed_until > now && armed_until <= deadline))
+	if (!wake_timer || (is_armed(now) && armed_until <= deadline))
 		return;
+	armed_at = now;
 	armed_until = deadline;
 	*wake_timer = deadline > now ? deadline - now : 1;
-}
-
-/* ---- timers of waiting tasks ---- */
-
-static void timer_add(struct task *task)
-{
-	struct task *other;
-	list_for_each(other, &timers, timer_link)
-		if (other->deadline > task->deadline)
-			break;
-	list_push_back(&other->timer_link, &task->timer_link);
-}
-
-static void timers_expire(u64 now)
-{
-	while (!list_empty(&timers)) {
-		struct task *task = list_first(&timers, struct task, timer_link);
-		if (task->deadline > now)
-			return;
-		list_remove(&task->timer_link);
-		task->timed_out = true;
-		task_wake(task);
-	}
-}
-
-static u64 next_deadline(void)
-{
-	return list_empty(&timers) ? NO_DEADLINE : list_first(&timers, struct task, timer_link)->deadline;
 }
 
 /* ---- running ---- */
@@ -79,17 +64,38 @@ void task_wake(struct task *task)
 		return;
 	task->state = TASK_RUNNABLE;
 	list_push_back(&run_queue, &task->run_link);
+	/* Whoever runs now may go on for long: its slice must be armed on the way out. */
+	cpu0.work = 1;
+}
+
+/* Whoever runs is interrupted when a timer expires or, when others want to run, at the end of its slice. */
+static void interrupt_arm(void)
+{
+	u64 deadline = timers_next();
+	if (deadline == NO_DEADLINE && list_empty(&run_queue))
+		return;
+	wake_timer_arm(list_empty(&run_queue) ? deadline : MIN(slice_end, deadline), monotonic_ns());
+}
+
+void task_hurry(struct task *task)
+{
+	if (task->state != TASK_RUNNABLE || list_empty(&task->run_link))
+		return;
+	list_remove(&task->run_link);
+	list_push_front(&run_queue, &task->run_link);
 }
 
 static void idle(void)
 {
+	/* What it was set for is looked at here; what comes from now on ends the halt. */
+	cpu0.work = 0;
 	if (devices_poll())
 		return;
 	u64 now = monotonic_ns();
 	timers_expire(now);
 	if (!list_empty(&run_queue))
 		return;
-	u64 deadline = next_deadline();
+	u64 deadline = timers_next();
 	if (deadline != NO_DEADLINE) {
 		if (!wake_timer) {
 			__asm__ volatile("pause");
@@ -98,7 +104,6 @@ static void idle(void)
 		wake_timer_arm(deadline, now);
 	}
 	cpu_halt();
-	cpu0.work = 0;
 }
 
 static void fpu_switch(struct task *next)
@@ -129,6 +134,7 @@ void fpu_drop(struct task *task)
 		fpu_owner = NULL;
 }
 
+/* Once its stack and its address space are not in use any more. */
 static void free_dead(void)
 {
 	if (dead && dead != current) {
@@ -142,6 +148,7 @@ void switch_context(struct task *next)
 	struct task *previous = current;
 	if (previous == next)
 		return;
+	cputime_charge_system();
 	previous->fs_base = __builtin_ia32_rdfsbase64();
 	previous->gs_base = __builtin_ia32_rdgsbase64();
 	cpu_set_kernel_stack((u64)next + KERNEL_STACK_SIZE);
@@ -152,31 +159,42 @@ void switch_context(struct task *next)
 	switch_stack(&previous->kernel_rsp, next->kernel_rsp);
 }
 
+/* The current task goes on: in its own memory, and not without looking at what was sent to it while it did not run. */
+static void switched(void)
+{
+	mm_switch(current->mm);
+	free_dead();
+	if (signal_pending())
+		cpu0.work = 1;
+}
+
 /* A new task's first steps, still in the kernel. */
 void task_started(void)
 {
-	free_dead();
+	switched();
 	task_begin();
 	free_dead();
 }
 
 void schedule(void)
 {
-	while (list_empty(&run_queue))
-		idle();
+	if (list_empty(&run_queue)) {
+		cputime_charge_system();
+		do {
+			idle();
+		} while (list_empty(&run_queue));
+		cputime_skip();
+	}
 	struct task *next = list_first(&run_queue, struct task, run_link);
 	list_remove(&next->run_link);
-	if (!list_empty(&run_queue)) {
-		u64 now = monotonic_ns();
-		wake_timer_arm(MIN(now + TIME_SLICE_NS, next_deadline()), now);
-	}
+	slice_end = monotonic_ns() + TIME_SLICE_NS;
+	interrupt_arm();
 	if (current->state == TASK_DEAD) {
 		fpu_drop(current);
 		dead = current;
 	}
 	switch_context(next);
-	free_dead();
-	mm_switch(current->mm);
+	switched();
 }
 
 void yield(void)
@@ -191,41 +209,68 @@ void yield(void)
 void exit_work(struct pt_regs *regs)
 {
 	cpu0.work = 0;
+	const struct list *last = run_queue.prev;
 	devices_poll();
-	timers_expire(monotonic_ns());
-	yield();
+	u64 now = monotonic_ns();
+	timers_expire(now);
+	bool others = !list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end);
+	/* What is to end does so before the others run. */
+	if (others && !signal_pending_fatal())
+		yield();
+	else
+		interrupt_arm();
 	signals_deliver(regs);
+	cputime_charge_system();
 }
 
 /* ---- waiting ---- */
 
+/* Whatever the system call makes of it, the signal is looked at on its way out. */
+static long interrupted(void)
+{
+	cpu0.work = 1;
+	return -ERESTARTSYS;
+}
+
+void task_wait_expired(struct timer *timer)
+{
+	struct task *task = container_of(timer, struct task, timer);
+	task->timed_out = true;
+	task_wake(task);
+}
+
 static void wait_begin(struct task *task, u64 deadline)
 {
 	task->timed_out = false;
-	task->deadline = deadline;
 	task->state = TASK_WAITING;
 	if (deadline != NO_DEADLINE)
-		timer_add(task);
+		timer_arm(&task->timer, deadline);
 }
 
 static long wait_end(struct task *task)
 {
-	list_remove(&task->timer_link);
+	timer_disarm(&task->timer);
 	if (task->timed_out)
 		return -ETIMEDOUT;
-	return signal_pending() ? -ERESTARTSYS : 0;
+	return signal_pending() ? interrupted() : 0;
 }
 
 long wait_sleep(u64 deadline)
 {
 	struct task *task = current;
 	if (signal_pending())
-		return -ERESTARTSYS;
+		return interrupted();
 	if (deadline != NO_DEADLINE && deadline <= monotonic_ns())
 		return -ETIMEDOUT;
 	wait_begin(task, deadline);
 	schedule();
 	return wait_end(task);
+}
+
+void wait_uninterrupted(void)
+{
+	wait_begin(current, NO_DEADLINE);
+	schedule();
 }
 
 long wait_once(struct wait_queue *q, u64 deadline)
@@ -239,20 +284,38 @@ long wait_once(struct wait_queue *q, u64 deadline)
 	return result;
 }
 
-void wake_up(struct wait_queue *q)
+void wake_up_events(struct wait_queue *q, u32 events)
 {
 	struct waiter *waiter;
-	list_for_each(waiter, &q->waiters, link)
-		task_wake(waiter->task);
+	list_for_each(waiter, &q->waiters, link) {
+		if (waiter->wake)
+			waiter->wake(waiter, events);
+		else
+			task_wake(waiter->task);
+	}
+}
+
+void wake_up(struct wait_queue *q)
+{
+	wake_up_events(q, ~0U);
 }
 
 void wake_up_one(struct wait_queue *q)
 {
 	struct waiter *waiter;
+	bool woken = false;
 	list_for_each(waiter, &q->waiters, link) {
-		if (waiter->task->state == TASK_WAITING) {
+		if (waiter->wake) {
+			waiter->wake(waiter, ~0U);
+		} else if (!woken && waiter->task->state == TASK_WAITING) {
 			task_wake(waiter->task);
-			return;
+			woken = true;
 		}
 	}
+}
+
+void wait_queue_clear(struct wait_queue *q)
+{
+	while (!list_empty(&q->waiters))
+		list_remove(q->waiters.next);
 }

@@ -20,6 +20,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -205,24 +206,26 @@ class AgentSessionTest {
                     Execution.start(guest, SPEC, Command.of("greedy").withStdin(Stdin.pipe()));
             granted.await();
             agent.channelFull(true);
-            long[] written = new long[1];
+            AtomicLong written = new AtomicLong();
             Thread writer = Thread.ofPlatform().start(() -> {
                 byte[] chunk = new byte[64 << 10];
                 try (OutputStream stdin = execution.stdin()) {
                     while (true) {
                         stdin.write(chunk);
-                        written[0] += chunk.length;
+                        written.addAndGet(chunk.length);
                     }
                 } catch (IOException e) {
                     // The end of the sandbox.
                 }
             });
-            while (writer.getState() != Thread.State.WAITING) {
+            while (written.get() < FrameQueue.HIGH_WATER / 2 || writer.getState() != Thread.State.WAITING) {
                 Thread.onSpinWait();
             }
+            // Until here: once the sandbox has ended, what is written goes nowhere and nothing holds it up.
+            long kept = written.get();
             guest.end(() -> new SandboxClosedException("enough"));
             writer.join();
-            assertThat(written[0]).isBetween(FrameQueue.HIGH_WATER / 2, FrameQueue.HIGH_WATER * 2);
+            assertThat(kept).isBetween(FrameQueue.HIGH_WATER / 2, FrameQueue.HIGH_WATER * 2);
         }
     }
 }

@@ -24,10 +24,9 @@ final class Guest {
     private static final int HANDLER_SIZE = 32;
     private static final long DESCENT = 0x54000;
 
-    /// `andb $0xfd, 0x20045`: the TSS is not busy; `mov $0x40, %ax; ltr %ax; xor %eax, %eax; iretq`. A kernel loads its
-    // task
-    /// register itself; QEMU 10 refuses ports at CPL 3 by the I/O bitmap of a task register that was loaded from
-    // outside.
+    /// `andb $0xfd, 0x20045`: the TSS is not busy; `mov $0x40, %ax; ltr %ax; xor %eax, %eax; iretq`. A
+    /// kernel loads its task register itself; QEMU 10 refuses ports at CPL 3 by the I/O bitmap of a
+    /// task register that was loaded from outside.
     private static final String DESCENT_CODE = "80242545000200fd 66b84000 0f00d8 31c0 48cf";
 
     private static final int IO_BITMAP = 0x68;

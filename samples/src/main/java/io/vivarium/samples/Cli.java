@@ -159,7 +159,9 @@ public final class Cli {
 
     private static Thread copy(GuestProcess process, InputStream from, FileDescriptor to) {
         return Thread.ofVirtual().start(() -> {
-            try (OutputStream out = new FileOutputStream(to)) {
+            // Not closed: what there is to say of the program's end comes on the same descriptor.
+            OutputStream out = new FileOutputStream(to);
+            try {
                 from.transferTo(out);
             } catch (IOException e) {
                 // Nobody wants to see more of it, as in a pipe into head(1); or the sandbox ended, which waitFor tells.

@@ -8,9 +8,8 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/// A test of what holds only where KVM de-privileges guest kernels ([KvmKind#DEPRIVILEGING]): skipped, with the reason,
-// on a
-/// native one. Goes beside [EnabledIfKvm].
+/// A test of what holds only where KVM de-privileges guest kernels ([KvmKind#DEPRIVILEGING]): skipped,
+/// with the reason, on a native one. Goes beside [EnabledIfKvm].
 @Documented
 @Target({ElementType.TYPE, ElementType.METHOD})
 @Retention(RetentionPolicy.RUNTIME)

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+
+/// Statically linked programs in several languages, made from the sources among the test resources
+/// with the compilers of the machine the tests run on.
+enum LanguageProgram {
+    LUA(
+            "interpreter.c",
+            "liblua5.4-dev",
+            "/usr/include/lua5.4/lua.h",
+            "gcc -O1 -Wall -static -I/usr/include/lua5.4 -o PROGRAM SOURCE -llua5.4 -lm -ldl"),
+    GO("program.go", "golang-go", "go", "env CGO_ENABLED=0 go build -o PROGRAM SOURCE"),
+    RUST("program.rs", "rustc", "rustc", "rustc --edition 2021 -O -C target-feature=+crt-static -o PROGRAM SOURCE"),
+    GLIBC("program.c", "gcc", "gcc", "gcc -O1 -Wall -static -pthread -o PROGRAM SOURCE -lm"),
+    GLIBC_PIE("program.c", "gcc", "gcc", "gcc -O1 -Wall -static-pie -fPIE -pthread -o PROGRAM SOURCE -lm"),
+    MUSL("program.c", "musl-tools", "musl-gcc", "musl-gcc -O1 -Wall -static -o PROGRAM SOURCE"),
+    CPP("program.cc", "g++", "g++", "g++ -std=c++17 -O1 -Wall -static -pthread -o PROGRAM SOURCE");
+
+    private final String source;
+    private final String debianPackage;
+    private final String tool;
+    private final List<String> command;
+
+    /// @param source resource in `languages`
+    /// @param debianPackage has the tool
+    /// @param tool a program in the PATH, or a file, without which this cannot be made
+    /// @param command `SOURCE` and `PROGRAM` stand for files
+    LanguageProgram(String source, String debianPackage, String tool, String command) {
+        this.source = source;
+        this.debianPackage = debianPackage;
+        this.tool = tool;
+        this.command = List.of(command.split(" "));
+    }
+
+    /// Its name in a directory of programs.
+    String fileName() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    /// What to install where it cannot be made.
+    String debianPackage() {
+        return debianPackage;
+    }
+
+    /// True when this machine has what it is made with.
+    boolean canBeMade() {
+        return Arrays.stream(Objects.requireNonNullElse(System.getenv("PATH"), "/usr/bin:/bin")
+                        .split(":"))
+                .anyMatch(directory -> Files.exists(Path.of(directory).resolve(tool)));
+    }
+
+    /// @param directory where the program goes, as [#fileName()]
+    /// @param scratch for the source
+    void make(Path directory, Path scratch) throws IOException, InterruptedException {
+        Path text = scratch.resolve(source);
+        copySource(source, text);
+        List<String> words = command.stream()
+                .map(word -> switch (word) {
+                    case "SOURCE" -> text.toString();
+                    case "PROGRAM" -> directory.resolve(fileName()).toString();
+                    default -> word;
+                })
+                .toList();
+        Process compiler = new ProcessBuilder(words).redirectErrorStream(true).start();
+        String messages = new String(compiler.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(compiler.waitFor()).as(messages).isZero();
+    }
+
+    /// Copies one of the resources in `languages`.
+    static void copySource(String name, Path to) throws IOException {
+        try (InputStream in = Objects.requireNonNull(
+                LanguageProgram.class.getResourceAsStream("languages/" + name), "no resource languages/" + name)) {
+            Files.write(to, in.readAllBytes());
+        }
+    }
+}
