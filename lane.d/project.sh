@@ -16,7 +16,7 @@ build_project() {
     say "building the project"
     need_space "$here" 500
     : >"$work/.building"
-    (cd "$here" && ./mvnw -q -B -ntp -Dquick -DskipTests -Plane package) >"$work/build.log" 2>&1 || {
+    (cd "$here" && exec setpriv --pdeathsig TERM ./mvnw -q -B -ntp -Dquick -DskipTests -Plane package) >"$work/build.log" 2>&1 9>&- || {
       tail -n 30 "$work/build.log" >&2
       stop "the build failed: $work/build.log"
     }

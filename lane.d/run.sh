@@ -11,6 +11,8 @@ end_emulator() {
   $keep || rm -f "$work"/*.ext4 "$work/reports.tar"
 }
 
+# tsc=reliable: Linux mistrusts the time-stamp counters of an AMD machine with two processors, and KVM then forgets what a
+# restore writes to a guest's. Under TCG both are the same clock.
 # As one process, whose end is the end of all of it. Flags as measured to be reliable; EPYC is a processor that TCG emulates well, with SVM and nested paging.
 start_emulator() {
   local firmware="$debian/usr/share"
@@ -20,7 +22,7 @@ start_emulator() {
     -M q35 -accel tcg,thread=multi,tb-size=1024 -cpu EPYC,+svm,+npt -m 2048 -smp 2 \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$work/console.log" \
     -kernel "$base/vmlinux" -initrd "$base/initrd.cpio" \
-    -append "console=ttyS0 reboot=t panic=-1 nokaslr mitigations=off random.trust_cpu=on quiet" \
+    -append "console=ttyS0 reboot=t panic=-1 nokaslr mitigations=off random.trust_cpu=on tsc=reliable quiet" \
     -drive "file=$base/root.ext4,if=virtio,format=raw,readonly=on" \
     -drive "file=$work/project.ext4,if=virtio,format=raw,readonly=on" \
     -drive "file=$work/reports.tar,if=virtio,format=raw,cache=unsafe" \

@@ -18,6 +18,7 @@ import io.vivarium.kvm.x86.KvmVcpuEvents;
 import io.vivarium.kvm.x86.KvmXcrs;
 import io.vivarium.kvm.x86.KvmXsave;
 import io.vivarium.kvm.x86.LinuxBoot;
+import io.vivarium.kvm.x86.VcpuState;
 import io.vivarium.kvm.x86.VcpuStruct;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.Test;
 @Tag("machine")
 @EnabledIfKvm
 class VcpuTest {
+    private static final int MSR_TSC = 0x10;
     private static final int MSR_LSTAR = 0xc000_0082;
 
     private Kvm kvm;
@@ -184,6 +186,22 @@ class VcpuTest {
                     .isInstanceOf(IllegalArgumentException.class);
         }
         assertThat(new LinuxBoot(Guest.CODE, 0x7000).bootParams()).isEqualTo(0x7000);
+    }
+
+    /// Also within the first second of a machine, when KVM would rather synchronize than obey.
+    @Test
+    void theTimeStampCounterGoesOn() {
+        KvmMsrs saved = new KvmMsrs(arena, MSR_TSC);
+        machine.vcpu(0).read(saved);
+        VcpuState state = VcpuState.save(kvm, machine.vcpu(0));
+        try (Machine other = Machine.builder(kvm)
+                .region(RegionSpec.anonymous(0, Guest.MEMORY))
+                .build()) {
+            KvmMsrs restored = new KvmMsrs(arena, MSR_TSC);
+            state.restore(other.vcpu(0));
+            other.vcpu(0).read(restored);
+            assertThat(restored.data(0)).isGreaterThanOrEqualTo(saved.data(0)).isLessThan(saved.data(0) + (1L << 42));
+        }
     }
 
     @Test

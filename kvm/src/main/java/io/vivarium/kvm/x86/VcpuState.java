@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// Everything that a vCPU remembers, taken from one that has [powered on][PowerOn] and to be put into others that have.
@@ -18,6 +19,13 @@ import org.jspecify.annotations.Nullable;
 /// changed once made; any thread may use it.
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
+
+    /// Ticks. A value of the time-stamp counter that lies within a second of what it is anyway, KVM takes for an
+    // attempt to
+    /// synchronize vCPUs and ignores (`kvm_synchronize_tsc`, arch/x86/kvm/x86.c, before Linux 6.7): the saved
+    // machine being
+    /// that young, its time would go back. One that is hours away before it makes KVM take both.
+    private static final long FAR_AWAY = 1L << 46;
 
     // Intel SDM 1, 13.4.2: the header follows the legacy region of 512 bytes, XSTATE_BV is its first field.
     private static final long XSTATE_BV = 512;
@@ -100,9 +108,15 @@ public final class VcpuState {
         Map<Integer, Long> changed = readable(kvm, vcpu);
         changed.entrySet().removeAll(readable(kvm, fresh).entrySet());
         changed.putIfAbsent(MSR_TSC, 0L);
+        IntStream indices = changed.keySet().stream().mapToInt(Integer::intValue);
+        // A machine's other vCPUs are to be taken for synchronized with its first.
+        boolean first = vcpu.index() == 0;
         KvmMsrs msrs = new KvmMsrs(
-                arena, changed.keySet().stream().mapToInt(Integer::intValue).toArray());
+                arena, first ? IntStream.concat(IntStream.of(MSR_TSC), indices).toArray() : indices.toArray());
         vcpu.read(msrs);
+        if (first) {
+            msrs.data(0, msrs.data(0) + FAR_AWAY);
+        }
         return msrs;
     }
 
