@@ -408,6 +408,16 @@ struct task *current_task(void)
 	return &task;
 }
 
+struct process *process_spawned(const struct process *process)
+{
+	return kernel.process && kernel.process->tree == process->tree ? kernel.process : NULL;
+}
+
+long signal_send_tree(struct process *process, int signo)
+{
+	return signal_send(process, signo);
+}
+
 long signal_send(struct process *process, int signo)
 {
 	kernel.signalled = process;
@@ -437,6 +447,7 @@ struct process *process_spawn(struct spawn_request *request, char *reason, size_
 		return ERR_PTR(-ENOMEM);
 	struct process *process = calloc(1, sizeof(*process));
 	process->pid = (u32)(100 + kernel.processes++);
+	process->tree = process->pid;
 	process->agent = request->agent;
 	memcpy(kernel.stdio, request->stdio, sizeof(kernel.stdio));
 	describe(request);

@@ -902,7 +902,7 @@ static void unsupported_calls(void)
 	greet();
 	start(1, 0, 0, 0);
 	struct process *child = calloc(1, sizeof(*child)), *stranger = calloc(1, sizeof(*stranger));
-	child->parent = kernel.process;
+	child->tree = kernel.process->tree;
 	agent_process_unsupported(kernel.process, __NR_fork);
 	agent_process_unsupported(child, __NR_fork);
 	agent_process_unsupported(kernel.process, 999);

@@ -5,7 +5,11 @@
 
 #include <substrate/mm.h>
 
-enum { AREA_SHARED = 1 };
+enum {
+	AREA_SHARED = 1,
+	AREA_NOT_COPIED = 2, /* a forked process does not have it (MADV_DONTFORK) */
+	AREA_WIPED = 4,      /* it finds zeroes there (MADV_WIPEONFORK) */
+};
 
 struct area {
 	u64 start, end; /* page-aligned, end excluded */
@@ -27,6 +31,10 @@ struct mm {
 	u64 brk_start, brk;
 };
 
+/* A copy of an address space, whose private pages part when they are written; NULL when memory is exhausted. */
+struct mm *mm_fork(struct mm *from);
+/* The processor forgets what it knows of the address space: entries lost a right. */
+void mm_flush_all(struct mm *mm);
 struct area *mm_area(struct mm *mm, u64 address);
 /* Maps all pages of a range that is mapped already, filled with what a program would find there. */
 bool mm_populate(struct mm *mm, u64 start, u64 end, bool write);
@@ -34,6 +42,8 @@ bool mm_populate(struct mm *mm, u64 start, u64 end, bool write);
 ssize_t mm_read(struct mm *mm, u64 address, void *buf, size_t length);
 /* Forgets the content of private pages: they read as zero, or as the file, from now on (MADV_DONTNEED). */
 long mm_discard(struct mm *mm, u64 address, u64 length);
+/* Changes the flags of the areas of a range, all of it mapped. 0, -ENOMEM, -EINVAL. */
+long mm_mark(struct mm *mm, u64 address, u64 length, u32 set, u32 clear);
 /* As mremap(2). */
 long mm_remap(struct mm *mm, u64 address, u64 old_length, u64 new_length, int flags, u64 new_address);
 

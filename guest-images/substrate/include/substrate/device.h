@@ -26,7 +26,7 @@ void console_flush(void);
 
 /* The process ended: tells the host (EXITED or KILLED, UNSUPPORTED before it), after all of its output. */
 void agent_process_ended(struct process *process);
-/* A system call that does not exist was made; counted for the nearest ancestor that the host spawned. */
+/* A system call that does not exist was made; counted for the program of the host that the process descends from. */
 void agent_process_unsupported(struct process *process, u32 nr);
 /* Rings the doorbell that is owed for what was told to the host, if any is. */
 void agent_flush(void);

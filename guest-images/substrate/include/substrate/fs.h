@@ -56,6 +56,8 @@ struct fd_table *fd_table_new(void);
 struct fd_table *fd_table_get(struct fd_table *t);
 void fd_table_put(struct fd_table *t); /* closes what is open with the last reference */
 struct fd_table *fd_table_copy(struct fd_table *t);
+/* A table that nobody else uses: the same one, or a copy for which the reference is given up. NULL: no memory, nothing done. */
+struct fd_table *fd_table_own(struct fd_table *t);
 void fd_table_close_on_exec(struct fd_table *t);
 /* Lowest free descriptor ≥ min, or -EMFILE/-ENOMEM. Takes over the reference on success. */
 int fd_install(struct fd_table *t, struct file *file, int min, bool close_on_exec);
@@ -96,6 +98,8 @@ ssize_t node_read(struct node *node, void *buf, size_t len, u64 offset);
 long node_frame(struct node *node, u64 index, bool write, paddr_t *frame);
 /* Follows symbolic links; kernel path relative to the current task. Referenced node or ERR_PTR. */
 struct node *path_lookup(const char *path);
+/* The same, but a link at the end is what is found. */
+struct node *path_lookup_link(const char *path);
 /* A new node for an AF_UNIX socket at a kernel path relative to the current task: one reference, or ERR_PTR (-EEXIST, …). */
 struct node *path_make_socket(const char *path);
 /* May the current task do this (MAY_READ 4, MAY_WRITE 2, MAY_EXEC 1)? 0 or -EACCES. */
@@ -104,5 +108,7 @@ long node_permission(const struct node *node, u32 may);
 ssize_t node_path(struct node *node, char *buf, size_t size);
 /* A node that is in no directory (pipes, agent streams): `mode` S_IFIFO|0600 and such. */
 struct node *node_new_anonymous(u32 mode);
+/* A regular file of `size` bytes, all zero, in no directory: what processes share through anonymous memory. Or ERR_PTR. */
+struct node *node_new_shared_memory(u64 size);
 
 #endif

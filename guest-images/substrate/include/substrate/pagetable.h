@@ -17,6 +17,9 @@ pte_t *pagetable_entry(paddr_t root, u64 address, bool create);
 /* The first address ≥ `address` that may have a table, given that `address` has none. */
 u64 pagetable_skip(paddr_t root, u64 address);
 
+/* The end of what the lowest table with the entry of `address` maps (2 MiB). */
+static inline u64 pagetable_table_end(u64 address) { return (address | ((1UL << 21) - 1)) + 1; }
+
 /* At boot: makes a range of guest-physical memory visible at DIRECT_MAP. */
 void direct_map(paddr_t start, paddr_t end);
 
@@ -31,6 +34,8 @@ static inline pte_t pte_make_untouched(paddr_t frame, int prot, bool writable)
 static inline bool pte_untouched(pte_t pte) { return (pte & (1 | 1 << 5)) == 1; }
 static inline bool pte_present(pte_t pte) { return pte & 1; }
 static inline bool pte_writable(pte_t pte) { return pte & 2; }
+/* The same page, not to be written any more. */
+static inline pte_t pte_protected(pte_t pte) { return pte & ~(pte_t)2; }
 static inline paddr_t pte_frame(pte_t pte) { return pte & 0x000ffffffffff000UL; }
 
 #endif

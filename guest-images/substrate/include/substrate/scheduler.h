@@ -17,6 +17,8 @@ struct timer;
 void wake_timer_init(paddr_t base);
 
 void task_wake(struct task *task);
+/* If it wants to run, it is the next. */
+void task_hurry(struct task *task);
 /* struct task.timer's callback. */
 void task_wait_expired(struct timer *timer);
 /* Runs somebody else, or idles. The caller has set its own state. */
@@ -25,6 +27,8 @@ void schedule(void);
 void yield(void);
 /* Sleeps until task_wake, a signal (-ERESTARTSYS) or the deadline (-ETIMEDOUT). */
 long wait_sleep(u64 deadline);
+/* Sleeps until task_wake, which may come for any reason, a signal too. */
+void wait_uninterrupted(void);
 
 /* The program's vector registers stay in the processor until another task's are needed. */
 void fpu_save(struct task *task);    /* into task->xsave; they stay in the processor */

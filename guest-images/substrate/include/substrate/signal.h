@@ -7,9 +7,23 @@
 #include <substrate/task.h>
 
 struct sigaction_table *signals_new(void);
+/* For a new process: the same handlers (`share`: for ever the same, CLONE_SIGHAND) and nothing pending. */
+struct sigaction_table *signals_fork(const struct sigaction_table *table, bool share);
 void signals_free(struct sigaction_table *table);
-/* execve(2): handlers go back to the default, ignored signals stay ignored. */
-void signals_exec(struct sigaction_table *table);
+/* CLONE_CLEAR_SIGHAND: handlers go back to the default, ignored signals stay ignored. */
+void signals_reset(struct sigaction_table *table);
+/* execve(2): the same, in a table that is the process's own. 0 or -ENOMEM. */
+long signals_exec(struct process *process);
+/* True when the process does not want to hear of the ends of its children: they leave no zombies. */
+bool signals_ignore_children(const struct process *process);
+/* True when a signal that ends the current process is pending. */
+bool signal_pending_fatal(void);
+/* The child's end, to its parent, as its exit signal (SIGCHLD); and the parent's to a child that asked for it. */
+void signal_child_ended(struct process *parent, const struct process *child);
+void signal_parent_ended(struct process *child);
+
+/* What waitid(2) and SIGCHLD say of a child's end. */
+void child_info(siginfo_t *info, const struct process *child);
 
 /* As signal_send, from nobody: SI_KERNEL. */
 void signal_send_kernel(struct process *process, int signo);

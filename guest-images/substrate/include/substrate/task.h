@@ -36,9 +36,12 @@ struct exit_report {
 struct process {
 	struct list link;    /* in the list of all processes */
 	struct list threads; /* struct task.thread_link */
-	u32 pid;
+	u32 pid, pgid, sid;
 	u32 refs;
-	struct process *parent;
+	u64 tree; /* which of the host's programs it descends from: a number that is never used again */
+	struct process *parent; /* NULL: the agent, which is init */
+	struct list children, sibling;
+	struct wait_queue child_events; /* for wait4(2) and waitid(2) */
 	struct credentials cred;
 	struct node *executable; /* held; /proc/<pid>/exe */
 	char name[16];           /* comm */
@@ -46,8 +49,16 @@ struct process {
 	struct sigaction_table *signals;
 	struct agent_process *agent; /* not NULL when the host spawned it and wants its end told */
 	bool exiting, no_new_privs;
+	bool zombie;   /* ended, and not waited for yet: has no threads, memory, files or signals any more */
+	bool executed; /* execve(2) since it was made */
+	bool subreaper;
+	u32 exit_signal;        /* what the parent gets at the end; 0: nothing */
+	u32 death_signal;       /* what it gets when the parent ends: prctl(PR_SET_PDEATHSIG) */
+	struct vfork *vfork;    /* who waits until this one has memory of its own */
+	struct task *last_thread; /* the one that calls execve(2) and for which all others end */
 	struct exit_report exit;
 	u64 user_ns, system_ns, start_ns, max_resident;
+	struct { u64 user_ns, system_ns, max_resident; } reaped; /* of children that were waited for, and of theirs */
 	struct timer itimer; /* ITIMER_REAL */
 	u64 itimer_interval; /* ns; 0: rings once */
 	u64 rlimit[16][2]; /* RLIMIT_*: soft, hard */
@@ -75,7 +86,7 @@ struct task {
 	u64 signals_waited;  /* by rt_sigtimedwait */
 	u64 saved_blocked;   /* to come back after rt_sigsuspend */
 	bool restore_blocked;
-	u64 clear_child_tid, robust_list;
+	u64 set_child_tid, clear_child_tid, robust_list;
 	u64 altstack_sp, altstack_size;
 	u32 altstack_flags;
 	struct spawn_call *spawn; /* what a new task is to load, and whom to tell */
@@ -104,6 +115,14 @@ struct task *task_find(u32 tid);
 bool signal_pending(void);
 /* Sends to the process as kill(2) does: 0 or -ESRCH, -EINVAL. */
 long signal_send(struct process *process, int signo);
+/* The same for the host. SIGKILL ends everything that descends from the process, whatever its group, session or parent is. */
+long signal_send_tree(struct process *process, int signo);
+/* The process that the host spawned and of which this one descends; NULL when that has ended. */
+struct process *process_spawned(const struct process *process);
+/* What getppid(2) says. */
+u32 process_parent_pid(const struct process *process);
+/* How many tasks, zombies included, there can be: Linux's rule, stacks take an eighth of memory at most. */
+u32 task_limit(void);
 /* Ends the current process (all threads). Does not return. */
 noreturn void process_exit(u32 code);
 

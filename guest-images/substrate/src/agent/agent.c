@@ -167,7 +167,7 @@ static void on_signal(const struct frame_header *header, u8 *payload)
 	if (signo < 1 || signo > SIGNAL_MAX)
 		refuse(header, "there is no signal %u", signo);
 	else if (p)
-		signal_send(p->process, (int)signo);
+		signal_send_tree(p->process, (int)signo);
 }
 
 /* ---- which frames there are ---- */

@@ -121,15 +121,14 @@ static struct unsupported_call *find_call(struct agent_process *p, u32 nr)
 
 void agent_process_unsupported(struct process *process, u32 nr)
 {
-	while (process && !process->agent)
-		process = process->parent;
-	if (!process)
+	struct process *spawned = process->agent ? process : process_spawned(process);
+	if (!spawned)
 		return;
-	struct unsupported_call *call = find_call(process->agent, nr);
+	struct unsupported_call *call = find_call(spawned->agent, nr);
 	if (call)
 		call->times++;
 	else
-		process->agent->unsupported_others++;
+		spawned->agent->unsupported_others++;
 }
 
 static void put_call(u32 nr, u64 times, const char *name)

@@ -184,8 +184,8 @@ gate_instruction:
  */
 trap_bounced:
 	mov	%rsp, %rax
-	cmpq	$0, 32(%rsp)
-	jl	1f
+	cmpl	$-1, 36(%rsp)		/* as in interrupt_bounce; all else is the program's, a non-canonical address too */
+	je	1f
 	mov	cpu0 + CPU_KERNEL_STACK, %rsp
 	jmp	2f
 1:	mov	56(%rsp), %rsp		/* the kernel's own trap goes on below its frame */
@@ -203,8 +203,8 @@ trap_bounced:
 	mov	%rsp, %rdi
 	xor	%ebp, %ebp
 	call	trap_handler
-	cmpq	$0, 16 * 8(%rsp)
-	jge	exit_to_program
+	cmpl	$-1, 16 * 8 + 4(%rsp)
+	jne	exit_to_program
 	POP_GENERAL
 	add	$8, %rsp
 	iretq
@@ -226,6 +226,10 @@ trap_native:
 	push	%r13
 	push	%r14
 	push	%r15
+	/* The program's AC flag would open its memory to the kernel; `clac` is not on every processor. */
+	pushfq
+	andl	$~0x40000, (%rsp)
+	popfq
 	cld
 	mov	%rdi, %rsi
 	mov	%cr2, %rdx
@@ -263,6 +267,8 @@ exit_window:
 	jne	exit_work_pending
 	POP_GENERAL
 	add	$8, %rsp
+	.globl exit_instruction
+exit_instruction:
 	iretq
 exit_window_end:
 
@@ -273,6 +279,29 @@ exit_work_pending:
 	mov	%rsp, %rdi
 	xor	%ebp, %ebp
 	call	exit_work
+	jmp	exit_to_program
+
+/*
+ * void leave_kernel(const struct pt_regs *program): forgets what the kernel was doing, copies the registers, which lie
+ * below, to the top of its stack, and ends the program, or runs its handler, for what they hold.
+ */
+	.globl leave_kernel
+leave_kernel:
+	mov	%rdi, %rsi
+	mov	cpu0 + CPU_KERNEL_STACK, %rdi
+	sub	$PT_REGS_SIZE, %rdi
+	mov	%rdi, %rax
+	/* From the top down: the two may overlap. */
+	add	$(PT_REGS_SIZE - 8), %rdi
+	add	$(PT_REGS_SIZE - 8), %rsi
+	mov	$(PT_REGS_SIZE / 8), %ecx
+	std
+	rep movsq
+	cld
+	mov	%rax, %rsp
+	mov	%rsp, %rdi
+	xor	%ebp, %ebp
+	call	refused_state_report
 	jmp	exit_to_program
 
 /* void switch_stack(u64 *save_rsp, u64 rsp): goes on where `rsp` was saved. */

@@ -14,6 +14,11 @@ struct extable_entry {
 };
 extern const struct extable_entry extable_start[], extable_end[];
 
+/* entry.S */
+extern const char exit_instruction[];
+noreturn void leave_kernel(const struct pt_regs *program);
+void refused_state_report(struct pt_regs *regs);
+
 #define RFLAGS_TF (1UL << 8)
 #define PF_WRITE (1 << 1)
 #define PF_FETCH (1 << 4)
@@ -65,10 +70,33 @@ noreturn static void kernel_trap(const struct pt_regs *r, u64 vector, u64 cr2)
 	      r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
 }
 
-/* True when it came from the program: de-privileged, the selector does not tell, the address does. */
+/*
+ * True when it came from the program. De-privileged, the selector does not tell, the address does: the kernel's image lies in the
+ * top 4 GiB, and an address may also be none at all (non-canonical). On a native host it is the other way round: a program may have jumped to any address, also into the kernel's half, where it meets closed pages.
+ */
 static bool from_program(const struct pt_regs *regs)
 {
-	return regs->rip < TASK_SIZE + PAGE_SIZE;
+	return cpu_deprivileged ? regs->rip >> 32 != 0xffffffff : (regs->cs & 3) == 3;
+}
+
+/*
+ * The way out failed: the program's own state, a signal handler at a non-canonical address for one, is what `iretq` refuses.
+ * By then the program's general registers are back in the processor, so that `regs` has them, and the rest is still on top of
+ * the kernel stack.
+ */
+noreturn static void refused_state(const struct pt_regs *regs)
+{
+	struct pt_regs program = *regs;
+	struct pt_regs *top = (struct pt_regs *)(cpu0.kernel_stack - PT_REGS_SIZE);
+	program.rip = top->rip, program.cs = top->cs, program.rflags = top->rflags;
+	program.rsp = top->rsp, program.ss = top->ss;
+	leave_kernel(&program);
+}
+
+void refused_state_report(struct pt_regs *regs)
+{
+	current->regs = regs;
+	signal_fault(regs, SIGSEGV, SI_KERNEL, 0, "return to a state that the processor refuses", NULL);
 }
 
 static void page_fault(struct pt_regs *regs, u64 address)
@@ -103,6 +131,8 @@ static void handle(struct pt_regs *regs, u64 vector, u64 cr2)
 		return;
 	}
 	if (!from_program(regs)) {
+		if (vector == VECTOR_GP && regs->rip == (u64)exit_instruction)
+			refused_state(regs);
 		/* The program had set the trap flag before `syscall`; de-privileged, nothing masks it. */
 		if (vector == VECTOR_DB) {
 			regs->rflags &= ~RFLAGS_TF;

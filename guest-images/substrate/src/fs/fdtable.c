@@ -105,6 +105,18 @@ struct fd_table *fd_table_copy(struct fd_table *t)
 	return copy;
 }
 
+struct fd_table *fd_table_own(struct fd_table *t)
+{
+	struct fd_table *own;
+
+	if (t->refs == 1)
+		return t;
+	own = fd_table_copy(t);
+	if (own)
+		fd_table_put(t);
+	return own;
+}
+
 void fd_table_close_on_exec(struct fd_table *t)
 {
 	for (u32 fd = 0; fd < t->count; fd++)

@@ -270,6 +270,11 @@ struct node *path_lookup(const char *path)
 	return path_node(NULL, path, true);
 }
 
+struct node *path_lookup_link(const char *path)
+{
+	return path_node(NULL, path, false);
+}
+
 long walk_to_new_name(struct walk *w, struct node *start, const char *path, bool directory)
 {
 	struct node *node;

@@ -16,20 +16,26 @@
 		return 0;                                      \
 	}
 
-FIXED(print_pid_max, "4194304\n")
+FIXED(print_pid_max, "32768\n")
 FIXED(print_ngroups_max, "65536\n")
 FIXED(print_overcommit, "1\n")
 FIXED(print_max_map_count, "65530\n")
 FIXED(print_mmap_min_addr, "65536\n")
 FIXED(print_nr_open, "131072\n")
 FIXED(print_pipe_max, "1048576\n")
-FIXED(print_threads_max, "32768\n")
 FIXED(print_cap_last_cap, "40\n")
 FIXED(print_entropy, "256\n")
 FIXED(print_somaxconn, "4096\n")
 FIXED(print_cpus, CPUS)
 FIXED(print_huge_pages, "always madvise [never]\n")
 FIXED(print_zero, "0\n")
+
+static long print_threads_max(struct text *t, u32 pid)
+{
+	(void)pid;
+	text_printf(t, "%u\n", task_limit());
+	return 0;
+}
 
 static const struct node_ops directory_ops, file_ops_of_text;
 

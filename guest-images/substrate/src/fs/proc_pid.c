@@ -363,11 +363,6 @@ static bool account_of(u32 pid, struct account *a)
 	return true;
 }
 
-static u32 parent_of(const struct process *process)
-{
-	return process->parent ? process->parent->pid : 0;
-}
-
 long print_comm(struct text *t, u32 pid)
 {
 	const struct process *process = process_find(pid);
@@ -386,10 +381,10 @@ long print_pid_stat(struct text *t, u32 pid)
 		return -ESRCH;
 	const struct process *p = a.process;
 	/* pid comm state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt */
-	text_printf(t, "%u (%.16s) %c %u %u %u 0 -1 0 0 0 0 0 ", p->pid, p->name, a.state, parent_of(p), p->pid, p->pid);
+	text_printf(t, "%u (%.16s) %c %u %u %u 0 -1 0 0 0 0 0 ", p->pid, p->name, a.state, process_parent_pid(p), p->pgid, p->sid);
 	/* utime stime cutime cstime priority nice num_threads itrealvalue starttime */
-	text_printf(t, "%lu %lu 0 0 20 0 %u 0 %lu ", (unsigned long)(p->user_ns / TICK_NS), (unsigned long)(p->system_ns / TICK_NS),
-	            a.threads, (unsigned long)(p->start_ns / TICK_NS));
+	text_printf(t, "%lu %lu %lu %lu 20 0 %u 0 %lu ", (unsigned long)(p->user_ns / TICK_NS), (unsigned long)(p->system_ns / TICK_NS),
+	            (unsigned long)(p->reaped.user_ns / TICK_NS), (unsigned long)(p->reaped.system_ns / TICK_NS), a.threads, (unsigned long)(p->start_ns / TICK_NS));
 	/* vsize rss rsslim startcode endcode startstack kstkesp kstkeip signal blocked sigignore sigcatch */
 	text_printf(t, "%lu %lu %lu 0 0 0 0 0 %lu %lu 0 0 ", (unsigned long)(a.virtual_pages << PAGE_SHIFT),
 	            (unsigned long)a.resident_pages, (unsigned long)p->rlimit[RLIMIT_RSS][0],
@@ -435,7 +430,7 @@ long print_status(struct text *t, u32 pid)
 	if (a.task && a.task->fs)
 		text_printf(t, "Umask:\t0%u%u%u\n", a.task->fs->umask >> 6 & 7, a.task->fs->umask >> 3 & 7, a.task->fs->umask & 7);
 	text_printf(t, "State:\t%s\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", state_name(a.state), p->pid, p->pid,
-	            parent_of(p));
+	            process_parent_pid(p));
 	text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid,
 	            c->fsgid);
 	text_printf(t, "FDSize:\t64\nGroups:\t \nNStgid:\t%u\nNSpid:\t%u\n", p->pid, p->pid);

@@ -156,23 +156,43 @@ SYSCALL_DEFINE2(pipe2, int __user *, fds, u32, flags)
 	return make_pipe(fds, flags);
 }
 
-static struct file *memfd_open(const char *name, size_t len, bool sealable)
+static struct node *memory_node(const char *name, size_t len)
 {
-	char text[MEMFD_NAME_MAX + 8] = "memfd:";
 	struct node *node = node_new_anonymous(S_IFREG | 0777);
-	long error;
 
 	if (!node)
 		return ERR_PTR(-ENOMEM);
-	memcpy(text + 6, name, len);
 	node->nlink = 0;
-	node->seals = sealable ? 0 : F_SEAL_SEAL;
-	error = tree_name(node, NULL, text, (u32)MIN(len + 6, NAME_MAX));
-	if (error < 0) {
+	node->seals = F_SEAL_SEAL;
+	if (tree_name(node, NULL, name, (u32)len) < 0) {
 		node_put(node);
-		return ERR_PTR(error);
+		return ERR_PTR(-ENOMEM);
 	}
+	return node;
+}
+
+static struct file *memfd_open(const char *name, size_t len, bool sealable)
+{
+	char text[MEMFD_NAME_MAX + 8] = "memfd:";
+	struct node *node;
+
+	memcpy(text + 6, name, len);
+	node = memory_node(text, MIN(len + 6, NAME_MAX));
+	if (IS_ERR(node))
+		return ERR_PTR(PTR_ERR(node));
+	node->seals = sealable ? 0 : F_SEAL_SEAL;
 	return open_node(node, O_RDWR);
+}
+
+/* The name is what Linux shows in /proc/<pid>/maps. */
+struct node *node_new_shared_memory(u64 size)
+{
+	static const char name[] = "dev/zero";
+	struct node *node = memory_node(name, sizeof(name) - 1);
+
+	if (!IS_ERR(node))
+		node->size = size;
+	return node;
 }
 
 SYSCALL_DEFINE2(memfd_create, const char __user *, user_name, u32, flags)

@@ -64,6 +64,11 @@ static void mm_flush(struct mm *mm, u64 start, u64 pages)
 		cpu_load_cr3(mm->root);
 }
 
+void mm_flush_all(struct mm *mm)
+{
+	mm_flush(mm, 0, 2);
+}
+
 static void zap(struct mm *mm, u64 start, u64 end)
 {
 	u64 zapped = 0, last = start;
@@ -343,6 +348,38 @@ static void reprotect(struct mm *mm, const struct area *area)
 	mm_flush(mm, last, changed);
 }
 
+/* Areas begin and end at the range's ends; false when a part of it is not mapped or memory is exhausted. */
+static bool cut_out(struct mm *mm, u64 address, u64 end)
+{
+	for (u64 at = address; at < end;) {
+		const struct area *area = mm_area(mm, at);
+		if (!area)
+			return false;
+		at = area->end;
+	}
+	if (area_reserve(mm, 2))
+		return false;
+	area_split(mm, address);
+	area_split(mm, end);
+	return true;
+}
+
+long mm_mark(struct mm *mm, u64 address, u64 length, u32 set, u32 clear)
+{
+	u64 end = address + length;
+	if (!range_ok(address, length) || !cut_out(mm, address, end))
+		return -ENOMEM;
+	for (u32 i = area_index(mm, address); i < mm->area_count && mm->areas[i].start < end; i++) {
+		struct area *area = &mm->areas[i];
+		/* madvise(2): only private memory without a file can be wiped. */
+		if (set & AREA_WIPED && (area->node || area->flags & AREA_SHARED))
+			return -EINVAL;
+		area->flags = (area->flags & ~clear) | set;
+	}
+	area_merge(mm, address, end);
+	return 0;
+}
+
 long mm_protect(struct mm *mm, u64 address, u64 length, int prot)
 {
 	if (address & ~PAGE_MASK)
@@ -351,16 +388,8 @@ long mm_protect(struct mm *mm, u64 address, u64 length, int prot)
 	if (!range_ok(address, length))
 		return -ENOMEM;
 	u64 end = address + length;
-	for (u64 at = address; at < end;) {
-		const struct area *area = mm_area(mm, at);
-		if (!area)
-			return -ENOMEM;
-		at = area->end;
-	}
-	if (area_reserve(mm, 2))
+	if (!cut_out(mm, address, end))
 		return -ENOMEM;
-	area_split(mm, address);
-	area_split(mm, end);
 	for (u32 i = area_index(mm, address); i < mm->area_count && mm->areas[i].start < end; i++) {
 		if (mm->areas[i].prot == prot)
 			continue;

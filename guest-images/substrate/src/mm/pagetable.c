@@ -7,6 +7,8 @@
 #include <substrate/printk.h>
 #include <substrate/string.h>
 
+#define KEPT_ROOTS 8
+#define KEPT_TABLES 24 /* in one tree */
 #define LEVELS 4
 #define ENTRIES 512
 #define USER_ENTRIES 256 /* of the top level */
@@ -22,8 +24,18 @@ static paddr_t table_new(void)
 	return frame_alloc(FRAME_ZERO);
 }
 
+/*
+ * Tables of address spaces that are gone, all levels linked as they were, the lowest empty. On a de-privileging host the
+ * processor works on shadows of the tables: a table that is used again as what it was costs nothing, a new one costs faults.
+ * A child most often has its pages where the last one had them.
+ */
+static paddr_t kept[KEPT_ROOTS];
+static unsigned int kept_count;
+
 paddr_t pagetable_new(void)
 {
+	if (kept_count)
+		return kept[--kept_count];
 	paddr_t root = table_new();
 	if (root)
 		memcpy((u64 *)phys_to_virt(root) + USER_ENTRIES, boot_pml4 + USER_ENTRIES, USER_ENTRIES * sizeof(u64));
@@ -40,9 +52,23 @@ static void table_free(paddr_t table, int level)
 	frame_put(table);
 }
 
+static u32 table_count(paddr_t table, int level)
+{
+	const u64 *entries = phys_to_virt(table);
+	u32 count = 1;
+	if (level > 1)
+		for (int i = 0; i < (level == LEVELS ? USER_ENTRIES : ENTRIES) && count <= KEPT_TABLES; i++)
+			if (pte_present(entries[i]))
+				count += level == 2 ? 1 : table_count(pte_frame(entries[i]), level - 1);
+	return count;
+}
+
 void pagetable_free(paddr_t root)
 {
-	table_free(root, LEVELS);
+	if (kept_count < KEPT_ROOTS && table_count(root, LEVELS) <= KEPT_TABLES)
+		kept[kept_count++] = root;
+	else
+		table_free(root, LEVELS);
 }
 
 static unsigned int shift_of(int level)

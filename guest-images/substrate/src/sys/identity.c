@@ -19,35 +19,12 @@ SYSCALL_DEFINE0(getpid)
 
 SYSCALL_DEFINE0(getppid)
 {
-	return current->process->parent ? current->process->parent->pid : 0;
+	return process_parent_pid(current->process);
 }
 
 SYSCALL_DEFINE0(gettid)
 {
 	return current->tid;
-}
-
-/* Every process leads a group and a session of its own. */
-SYSCALL_DEFINE0(getpgrp)
-{
-	return current->process->pid;
-}
-
-static long group_of(int pid)
-{
-	if (pid == 0)
-		return current->process->pid;
-	return process_find((u32)pid) ? pid : -ESRCH;
-}
-
-SYSCALL_DEFINE1(getpgid, int, pid)
-{
-	return group_of(pid);
-}
-
-SYSCALL_DEFINE1(getsid, int, pid)
-{
-	return group_of(pid);
 }
 
 SYSCALL_DEFINE0(getuid)

@@ -60,6 +60,19 @@ static long map_file(u64 address, u64 length, int prot, int flags, int fd, u64 o
 	return result;
 }
 
+/* Pages that are to be common with processes to come need a place that none of them owns. */
+static long map_shared_memory(u64 address, u64 length, int prot, int flags)
+{
+	if (length == 0 || length > TASK_SIZE)
+		return length ? -ENOMEM : -EINVAL;
+	struct node *node = node_new_shared_memory(ALIGN_UP(length, PAGE_SIZE));
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	long at = mm_map(current->mm, address, length, prot, flags, node, 0);
+	node_put(node);
+	return at;
+}
+
 SYSCALL_DEFINE6(mmap, u64, address, u64, length, int, prot, int, flags, int, fd, u64, offset)
 {
 	int type = flags & MAP_TYPE;
@@ -71,6 +84,8 @@ SYSCALL_DEFINE6(mmap, u64, address, u64, length, int, prot, int, flags, int, fd,
 	prot &= PROT_ALL;
 	if (!(flags & MAP_ANONYMOUS))
 		return map_file(address, length, prot, flags, fd, offset);
+	if (flags & MAP_SHARED)
+		return map_shared_memory(address, length, prot, flags);
 	long at = mm_map(current->mm, address, length, prot, flags, NULL, 0);
 	if (at > 0 && prot & PROT_WRITE && (length <= EAGER_BYTES || flags & MAP_POPULATE))
 		premap(current->mm, (u64)at, length);
@@ -101,9 +116,17 @@ SYSCALL_DEFINE3(madvise, u64, address, u64, length, int, advice)
 	case MADV_DONTNEED:
 	case MADV_DONTNEED_LOCKED:
 		return mm_discard(current->mm, address, length);
+	case MADV_DONTFORK:
+		return mm_mark(current->mm, address, length, AREA_NOT_COPIED, 0);
+	case MADV_DOFORK:
+		return mm_mark(current->mm, address, length, 0, AREA_NOT_COPIED);
+	case MADV_WIPEONFORK:
+		return mm_mark(current->mm, address, length, AREA_WIPED, 0);
+	case MADV_KEEPONFORK:
+		return mm_mark(current->mm, address, length, 0, AREA_WIPED);
 	/* Hints about use that change nothing a program could see. */
-	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_FREE: case MADV_DONTFORK:
-	case MADV_DOFORK: case MADV_HUGEPAGE: case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_COLD:
+	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_FREE:
+	case MADV_HUGEPAGE: case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_COLD:
 	case MADV_PAGEOUT: case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_COLLAPSE:
 		return 0;
 	default:

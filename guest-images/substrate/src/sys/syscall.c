@@ -32,7 +32,7 @@ static const u8 argument_counts[] = {
 static long unsupported(u64 nr)
 {
 	struct process *process = current->process;
-	if (process->agent && nr != __NR_rseq)
+	if (nr != __NR_rseq)
 		agent_process_unsupported(process, (u32)MIN(nr, 0xffffffffUL));
 	return -ENOSYS;
 }

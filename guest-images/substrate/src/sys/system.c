@@ -105,6 +105,22 @@ SYSCALL_DEFINE5(prctl, int, option, u64, a, u64, b, u64, c, u64, d)
 	}
 	case PR_GET_NAME:
 		return copy_to_user((void *)a, process->name, sizeof(process->name)) ? -EFAULT : 0;
+	case PR_SET_PDEATHSIG:
+		if (a > 64)
+			return -EINVAL;
+		process->death_signal = (u32)a;
+		return 0;
+	case PR_GET_PDEATHSIG: {
+		const int signo = (int)process->death_signal;
+		return copy_to_user((void *)a, &signo, sizeof(signo)) ? -EFAULT : 0;
+	}
+	case PR_SET_CHILD_SUBREAPER:
+		process->subreaper = a != 0;
+		return 0;
+	case PR_GET_CHILD_SUBREAPER: {
+		const int subreaper = process->subreaper;
+		return copy_to_user((void *)a, &subreaper, sizeof(subreaper)) ? -EFAULT : 0;
+	}
 	case PR_GET_DUMPABLE:
 		return 1;
 	case PR_CAPBSET_READ:
@@ -180,6 +196,11 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 		usage.ru_utime = usage_time(who == RUSAGE_THREAD ? task->user_ns : task->process->user_ns);
 		usage.ru_stime = usage_time(who == RUSAGE_THREAD ? task->system_ns : task->process->system_ns);
 		usage.ru_maxrss = (long)(MAX(current->process->max_resident, mm_resident_bytes(current->mm)) >> 10);
+	} else {
+		const struct process *process = current->process;
+		usage.ru_utime = usage_time(process->reaped.user_ns);
+		usage.ru_stime = usage_time(process->reaped.system_ns);
+		usage.ru_maxrss = (long)(process->reaped.max_resident >> 10);
 	}
 	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;
 }

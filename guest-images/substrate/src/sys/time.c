@@ -176,7 +176,8 @@ SYSCALL_DEFINE1(times, struct tms __user *, out)
 {
 	const struct process *process = current->process;
 	cputime_charge_system();
-	struct tms t = { .tms_utime = ticks(process->user_ns), .tms_stime = ticks(process->system_ns) };
+	struct tms t = { .tms_utime = ticks(process->user_ns), .tms_stime = ticks(process->system_ns),
+		             .tms_cutime = ticks(process->reaped.user_ns), .tms_cstime = ticks(process->reaped.system_ns) };
 	if (out && copy_to_user(out, &t, sizeof(t)))
 		return -EFAULT;
 	return ticks(monotonic_ns());

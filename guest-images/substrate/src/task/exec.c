@@ -11,6 +11,7 @@
 #include <substrate/fs.h>
 #include <substrate/mm.h>
 #include <substrate/printk.h>
+#include <substrate/process.h>
 #include <substrate/random.h>
 #include <substrate/signal.h>
 #include <substrate/string.h>
@@ -592,15 +593,32 @@ static long copy_strings(u64 user, char ***strings, u32 *count, size_t *bytes)
 	return error;
 }
 
+/* Who shared descriptors or handlers with others keeps its own from now on; nobody else's threads live on. */
+static long part_from_others(void)
+{
+	struct task *task = current;
+	long error = threads_end_others();
+	if (error)
+		return error;
+	struct fd_table *own = fd_table_own(task->files);
+	if (!own)
+		return -ENOMEM;
+	task->files = own;
+	return signals_exec(task->process);
+}
+
 /* The point of no return is behind us: the old program is gone, the new one is `mm`. */
 static void become(struct program *p, struct mm *mm, const struct pt_regs *start)
 {
 	struct task *task = current;
 	struct mm *old = task->mm;
 	task->mm = mm;
+	mm_switch(mm);
 	mm_put(old);
+	vfork_done(task->process);
+	task->process->executed = true;
+	task->process->exit_signal = SIGCHLD;
 	fd_table_close_on_exec(task->files);
-	signals_exec(task->process->signals);
 	set_name(task->process, p->script_argc ? p->script_args[p->script_argc - 1] : p->path);
 	*task->regs = *start;
 	task->clear_child_tid = task->robust_list = 0;
@@ -612,13 +630,13 @@ static void become(struct program *p, struct mm *mm, const struct pt_regs *start
 static long exec_replace(struct program *p)
 {
 	struct pt_regs start;
-	if (current->process->threads.next->next != &current->process->threads)
-		return -EBUSY; /* other threads would have to end first */
 	struct mm *mm = mm_new();
 	if (!mm)
 		return -ENOMEM;
 	mm_switch(mm);
 	long error = load(p, current->process, mm, &start);
+	if (!error)
+		error = part_from_others();
 	if (error) {
 		mm_switch(current->mm);
 		mm_put(mm);
@@ -628,13 +646,11 @@ static long exec_replace(struct program *p)
 	return 0;
 }
 
-SYSCALL_DEFINE3(execve, const char __user *, user_path, u64, argv, u64, envp)
+/* Takes over `path`. */
+static long execute(char *path, u64 argv, u64 envp)
 {
 	char reason[128];
 	size_t bytes = 0;
-	char *path = path_from_user(user_path);
-	if (IS_ERR(path))
-		return PTR_ERR(path);
 	struct program p = { .path = path, .reason = reason, .reason_size = sizeof(reason) };
 	long error = copy_strings(argv, &p.argv, &p.argc, &bytes);
 	if (!error)
@@ -648,5 +664,61 @@ SYSCALL_DEFINE3(execve, const char __user *, user_path, u64, argv, u64, envp)
 	strings_free(p.envp, p.envc);
 	kfree(path);
 	/* The new program's rax, which the system call's return would overwrite, starts as 0. */
+	return error;
+}
+
+SYSCALL_DEFINE3(execve, const char __user *, user_path, u64, argv, u64, envp)
+{
+	char *path = path_from_user(user_path);
+	return IS_ERR(path) ? PTR_ERR(path) : execute(path, argv, envp);
+}
+
+/* The descriptor as a path, as Linux names such programs: /dev/fd/<fd>[/<path>]. */
+static char *path_at(int fd, const char *path)
+{
+	char *whole = kmalloc(PATH_MAX);
+	if (!whole)
+		return ERR_PTR(-ENOMEM);
+	if (snprintf(whole, PATH_MAX, "/dev/fd/%d%s%s", fd, *path ? "/" : "", path) < PATH_MAX)
+		return whole;
+	kfree(whole);
+	return ERR_PTR(-ENAMETOOLONG);
+}
+
+static long refuse_link(const char *path)
+{
+	struct node *node = path_lookup_link(path);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	bool link = (node_mode(node) & S_IFMT) == S_IFLNK;
+	node_put(node);
+	return link ? -ELOOP : 0;
+}
+
+SYSCALL_DEFINE5(execveat, int, fd, const char __user *, user_path, u64, argv, u64, envp, int, flags)
+{
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	char *path = flags & AT_EMPTY_PATH ? path_from_user_empty_ok(user_path) : path_from_user(user_path);
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	bool itself = !*path;
+	if (*path != '/' && fd != AT_FDCWD) {
+		char *whole = path_at(fd, path);
+		kfree(path);
+		path = whole;
+		if (IS_ERR(path))
+			return PTR_ERR(path);
+		struct file *file = fd_get(current->files, fd);
+		if (!file) {
+			kfree(path);
+			return -EBADF;
+		}
+		file_put(file);
+	}
+	long error = flags & AT_SYMLINK_NOFOLLOW && !itself ? refuse_link(path) : 0;
+	if (!error)
+		return execute(path, argv, envp);
+	kfree(path);
 	return error;
 }

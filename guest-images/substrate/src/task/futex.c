@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* futex(2): sleeping on a word of memory. Waiters are found by address space and address. */
+/*
+ * futex(2): sleeping on a word of memory. Waiters are found by what the word is: a place in an address space or, in memory that
+ * processes share, in the file behind it.
+ */
 #include <linux/futex.h>
 #include <linux/time_types.h>
+#include <substrate/area.h>
 #include <substrate/err.h>
 #include <substrate/futex.h>
 #include <substrate/mm.h>
@@ -12,11 +16,15 @@
 #include <substrate/uaccess.h>
 #include <substrate/user.h>
 
+struct futex_key {
+	const void *space; /* struct mm or struct node; who waits there keeps it */
+	u64 offset;
+};
+
 struct futex_waiter {
 	struct list link;
 	struct task *task;
-	struct mm *mm;
-	u64 address;
+	struct futex_key key;
 	u32 bitset;
 	bool woken;
 };
@@ -24,14 +32,29 @@ struct futex_waiter {
 /* Few threads wait at a time in a sandbox; a list is searched as quickly as a table of lists. */
 static struct list waiters = LIST_INIT(waiters);
 
+static struct futex_key key_of(u64 address)
+{
+	struct mm *mm = current->mm;
+	const struct area *area = mm_area(mm, address);
+	if (area && area->flags & AREA_SHARED && area->node)
+		return (struct futex_key){ area->node, area->offset + (address - area->start) };
+	return (struct futex_key){ mm, address };
+}
+
+static bool waits_at(const struct futex_waiter *waiter, const struct futex_key *key)
+{
+	return waiter->key.space == key->space && waiter->key.offset == key->offset;
+}
+
 static long wake(u64 address, u32 count, u32 bitset)
 {
+	const struct futex_key key = key_of(address);
 	struct futex_waiter *w, *next;
 	long woken = 0;
 	list_for_each_safe(w, next, &waiters, link) {
 		if (woken >= count)
 			break;
-		if (w->mm != current->mm || w->address != address || !(w->bitset & bitset))
+		if (!waits_at(w, &key) || !(w->bitset & bitset))
 			continue;
 		list_remove(&w->link);
 		w->woken = true;
@@ -56,7 +79,7 @@ static long wait(u64 address, u32 expected, u32 bitset, u64 deadline)
 		return error;
 	if (value != expected)
 		return -EAGAIN;
-	struct futex_waiter w = { .task = current, .mm = current->mm, .address = address, .bitset = bitset };
+	struct futex_waiter w = { .task = current, .key = key_of(address), .bitset = bitset };
 	list_push_back(&waiters, &w.link);
 	error = 0;
 	while (!w.woken && !error)
@@ -69,13 +92,14 @@ static long requeue(u64 from, u32 wake_count, u32 move_count, u64 to)
 {
 	struct futex_waiter *w, *next;
 	long done = wake(from, wake_count, FUTEX_BITSET_MATCH_ANY);
+	const struct futex_key from_key = key_of(from), to_key = key_of(to);
 	u32 moved = 0;
 	list_for_each_safe(w, next, &waiters, link) {
 		if (moved >= move_count)
 			break;
-		if (w->mm != current->mm || w->address != from)
+		if (!waits_at(w, &from_key))
 			continue;
-		w->address = to;
+		w->key = to_key;
 		moved++;
 	}
 	return done + moved;
@@ -178,6 +202,23 @@ void futex_release_robust(u64 head, u32 tid)
 	u64 pending = (u64)list.list_op_pending & ~1UL;
 	if (pending)
 		release_lock(pending + (u64)list.futex_offset, tid);
+}
+
+SYSCALL_DEFINE2(set_robust_list, u64, head, size_t, size)
+{
+	if (size != sizeof(struct robust_list_head))
+		return -EINVAL;
+	current->robust_list = head;
+	return 0;
+}
+
+SYSCALL_DEFINE3(get_robust_list, int, tid, u64 __user *, head, size_t __user *, size)
+{
+	const size_t length = sizeof(struct robust_list_head);
+	struct task *task = tid ? task_find((u32)tid) : current;
+	if (!task)
+		return -ESRCH;
+	return copy_to_user(head, &task->robust_list, sizeof(u64)) || copy_to_user(size, &length, sizeof(length)) ? -EFAULT : 0;
 }
 
 SYSCALL_DEFINE6(futex, u64, address, u32, op, u32, value, u64, timeout, u64, address2, u32, value3)

@@ -14,6 +14,7 @@
 #include <substrate/mm.h>
 #include <substrate/printk.h>
 #include <substrate/scheduler.h>
+#include <substrate/signal.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
 #include <substrate/timer.h>
@@ -76,6 +77,14 @@ static void interrupt_arm(void)
 	wake_timer_arm(list_empty(&run_queue) ? deadline : MIN(slice_end, deadline), monotonic_ns());
 }
 
+void task_hurry(struct task *task)
+{
+	if (task->state != TASK_RUNNABLE || list_empty(&task->run_link))
+		return;
+	list_remove(&task->run_link);
+	list_push_front(&run_queue, &task->run_link);
+}
+
 static void idle(void)
 {
 	/* What it was set for is looked at here; what comes from now on ends the halt. */
@@ -125,6 +134,7 @@ void fpu_drop(struct task *task)
 		fpu_owner = NULL;
 }
 
+/* Once its stack and its address space are not in use any more. */
 static void free_dead(void)
 {
 	if (dead && dead != current) {
@@ -149,10 +159,19 @@ void switch_context(struct task *next)
 	switch_stack(&previous->kernel_rsp, next->kernel_rsp);
 }
 
+/* The current task goes on: in its own memory, and not without looking at what was sent to it while it did not run. */
+static void switched(void)
+{
+	mm_switch(current->mm);
+	free_dead();
+	if (signal_pending())
+		cpu0.work = 1;
+}
+
 /* A new task's first steps, still in the kernel. */
 void task_started(void)
 {
-	free_dead();
+	switched();
 	task_begin();
 	free_dead();
 }
@@ -175,8 +194,7 @@ void schedule(void)
 		dead = current;
 	}
 	switch_context(next);
-	free_dead();
-	mm_switch(current->mm);
+	switched();
 }
 
 void yield(void)
@@ -195,7 +213,9 @@ void exit_work(struct pt_regs *regs)
 	devices_poll();
 	u64 now = monotonic_ns();
 	timers_expire(now);
-	if (!list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end))
+	bool others = !list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end);
+	/* What is to end does so before the others run. */
+	if (others && !signal_pending_fatal())
 		yield();
 	else
 		interrupt_arm();
@@ -245,6 +265,12 @@ long wait_sleep(u64 deadline)
 	wait_begin(task, deadline);
 	schedule();
 	return wait_end(task);
+}
+
+void wait_uninterrupted(void)
+{
+	wait_begin(current, NO_DEADLINE);
+	schedule();
 }
 
 long wait_once(struct wait_queue *q, u64 deadline)

@@ -11,6 +11,7 @@
 #include <substrate/cpu.h>
 #include <substrate/err.h>
 #include <substrate/printk.h>
+#include <substrate/process.h>
 #include <substrate/scheduler.h>
 #include <substrate/signal.h>
 #include <substrate/string.h>
@@ -28,15 +29,22 @@
 	(BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
 #define RFLAGS_USER 0x40dd5 /* AC, OF, DF, TF, SF, ZF, AF, PF, CF: what a handler may change */
 #define REDZONE 128
+#define TICK_NS (NSEC_PER_SEC / 100) /* of clock_t: USER_HZ */
 
 /* sigaltstack(2) */
 #define SS_ONSTACK 1
 #define SS_DISABLE 2
 
-struct sigaction_table {
+/* What to do with each; processes may share it (CLONE_SIGHAND). */
+struct handlers {
+	u32 refs;
 	struct sigaction actions[SIGNALS];
-	siginfo_t info[SIGNALS]; /* of the pending ones */
-	u64 pending;             /* for any thread */
+};
+
+struct sigaction_table {
+	struct handlers *handlers;
+	siginfo_t *info; /* of the pending ones, by number; NULL until there was one */
+	u64 pending;     /* for any thread */
 };
 
 struct wait_queue signal_arrivals = WAIT_QUEUE_INIT(signal_arrivals);
@@ -54,22 +62,80 @@ static const char *name_of(int signo)
 	return signo < (int)ARRAY_SIZE(names) && names[signo] ? names[signo] : "signal";
 }
 
+static struct handlers *handlers_new(const struct handlers *like)
+{
+	struct handlers *handlers = kzalloc(sizeof(*handlers));
+	if (handlers && like)
+		memcpy(handlers->actions, like->actions, sizeof(handlers->actions));
+	if (handlers)
+		handlers->refs = 1;
+	return handlers;
+}
+
+static void handlers_put(struct handlers *handlers)
+{
+	if (handlers && --handlers->refs == 0)
+		kfree(handlers);
+}
+
+static struct sigaction_table *table_new(struct handlers *handlers)
+{
+	struct sigaction_table *table = handlers ? kzalloc(sizeof(*table)) : NULL;
+	if (table)
+		table->handlers = handlers;
+	else
+		handlers_put(handlers);
+	return table;
+}
+
 struct sigaction_table *signals_new(void)
 {
-	return kzalloc(sizeof(struct sigaction_table));
+	return table_new(handlers_new(NULL));
+}
+
+struct sigaction_table *signals_fork(const struct sigaction_table *table, bool share)
+{
+	if (!share)
+		return table_new(handlers_new(table->handlers));
+	table->handlers->refs++;
+	return table_new(table->handlers);
 }
 
 void signals_free(struct sigaction_table *table)
 {
+	if (!table)
+		return;
+	handlers_put(table->handlers);
+	kfree(table->info);
 	kfree(table);
 }
 
-void signals_exec(struct sigaction_table *table)
+void signals_reset(struct sigaction_table *table)
 {
+	struct sigaction *actions = table->handlers->actions;
 	for (int i = 0; i < SIGNALS; i++) {
-		bool ignored = table->actions[i].sa_handler == SIG_IGN;
-		table->actions[i] = (struct sigaction){ .sa_handler = ignored ? SIG_IGN : SIG_DFL };
+		bool ignored = actions[i].sa_handler == SIG_IGN;
+		actions[i] = (struct sigaction){ .sa_handler = ignored ? SIG_IGN : SIG_DFL };
 	}
+}
+
+long signals_exec(struct process *process)
+{
+	struct sigaction_table *table = process->signals;
+	if (table->handlers->refs > 1) {
+		struct handlers *own = handlers_new(table->handlers);
+		if (!own)
+			return -ENOMEM;
+		handlers_put(table->handlers);
+		table->handlers = own;
+	}
+	signals_reset(table);
+	return 0;
+}
+
+static struct sigaction *action_of(const struct process *process, int signo)
+{
+	return &process->signals->handlers->actions[signo - 1];
 }
 
 /* ---- sending ---- */
@@ -82,12 +148,30 @@ static u64 deliverable(const struct task *task)
 bool signal_pending(void)
 {
 	const struct task *task = current;
-	return task->process && (task->process->exiting || deliverable(task));
+	const struct process *process = task->process;
+	return process && (process->exiting || (process->last_thread && process->last_thread != task) || deliverable(task));
+}
+
+static bool ends_process(const struct process *process, int signo)
+{
+	return action_of(process, signo)->sa_handler == SIG_DFL && !(IGNORED_BY_DEFAULT & BIT(signo));
+}
+
+bool signal_pending_fatal(void)
+{
+	const struct task *task = current;
+	const struct process *process = task->process;
+	if (process->exiting || (process->last_thread && process->last_thread != task))
+		return true;
+	for (u64 left = deliverable(task); left; left &= left - 1)
+		if (ends_process(process, __builtin_ctzl(left) + 1))
+			return true;
+	return false;
 }
 
 static bool ignores(const struct process *process, int signo)
 {
-	__sighandler_t handler = process->signals->actions[signo - 1].sa_handler;
+	__sighandler_t handler = action_of(process, signo)->sa_handler;
 	return handler == SIG_IGN || (handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo));
 }
 
@@ -109,12 +193,21 @@ static void fill_info(siginfo_t *info, int signo, int code)
 	info->si_uid = sender->process ? sender->process->cred.uid : 0;
 }
 
+/* Without memory the signal comes all the same, with no word of who sent it (as in Linux). */
+static void keep_info(struct sigaction_table *signals, int signo, const siginfo_t *info)
+{
+	if (!signals->info)
+		signals->info = kmalloc(SIGNALS * sizeof(siginfo_t));
+	if (signals->info)
+		signals->info[signo - 1] = *info;
+}
+
 /* `task` NULL: to the process as a whole. */
 static long send(struct process *process, struct task *task, int signo, const siginfo_t *info)
 {
 	if (signo < 0 || signo > SIGNALS)
 		return -EINVAL;
-	if (signo == 0)
+	if (signo == 0 || process->zombie)
 		return 0;
 	struct task *receiver = task, *candidate;
 	/* Blocked signals are kept even if they would be ignored: signalfd and sigwaitinfo(2) take them. */
@@ -129,7 +222,7 @@ static long send(struct process *process, struct task *task, int signo, const si
 		return 0;
 	struct sigaction_table *signals = process->signals;
 	if (!((task ? task->signals_pending : signals->pending) & BIT(signo)))
-		signals->info[signo - 1] = *info;
+		keep_info(signals, signo, info);
 	if (task)
 		task->signals_pending |= BIT(signo);
 	else
@@ -149,6 +242,60 @@ long signal_send(struct process *process, int signo)
 	siginfo_t info;
 	fill_info(&info, signo, SI_USER);
 	return send(process, NULL, signo, &info);
+}
+
+long signal_send_tree(struct process *process, int signo)
+{
+	/* The agent speaks on the stack of whoever was running: the sender is none of the processes. */
+	siginfo_t info;
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signo;
+	info.si_code = SI_USER;
+	if (signo != SIGKILL)
+		return send(process, NULL, signo, &info);
+	struct process *member;
+	struct task *task;
+	for_each_process(member)
+		if (member->tree == process->tree)
+			send(member, NULL, signo, &info);
+	/* The host waits for the end of this one, however many others there are. */
+	list_for_each(task, &process->threads, thread_link)
+		task_hurry(task);
+	return 0;
+}
+
+/* ---- between parents and children ---- */
+
+void child_info(siginfo_t *info, const struct process *child)
+{
+	memset(info, 0, sizeof(*info));
+	info->si_signo = SIGCHLD;
+	info->si_code = child->exit.signo ? CLD_KILLED : CLD_EXITED;
+	info->si_pid = (int)child->pid;
+	info->si_uid = child->cred.uid;
+	info->si_status = (int)(child->exit.signo ? child->exit.signo : child->exit.code & 0xff);
+	info->si_utime = (__kernel_clock_t)(child->user_ns / TICK_NS);
+	info->si_stime = (__kernel_clock_t)(child->system_ns / TICK_NS);
+}
+
+bool signals_ignore_children(const struct process *process)
+{
+	const struct sigaction *action = action_of(process, SIGCHLD);
+	return action->sa_handler == SIG_IGN || action->sa_flags & SA_NOCLDWAIT;
+}
+
+void signal_child_ended(struct process *parent, const struct process *child)
+{
+	siginfo_t info;
+	child_info(&info, child);
+	info.si_signo = (int)child->exit_signal;
+	send(parent, NULL, (int)child->exit_signal, &info);
+}
+
+void signal_parent_ended(struct process *child)
+{
+	if (child->death_signal)
+		signal_send(child, (int)child->death_signal);
 }
 
 void signal_send_kernel(struct process *process, int signo)
@@ -254,14 +401,13 @@ static bool push_frame(struct pt_regs *regs, int signo, const struct sigaction *
 
 static void handle(struct pt_regs *regs, int signo, const siginfo_t *info, const char *detail)
 {
-	struct sigaction_table *signals = current->process->signals;
-	struct sigaction action = signals->actions[signo - 1];
+	struct sigaction action = *action_of(current->process, signo);
 	if (action.sa_handler == SIG_IGN || (action.sa_handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo)))
 		return;
 	if (action.sa_handler == SIG_DFL)
 		die(signo, info, regs, detail);
 	if (action.sa_flags & SA_RESETHAND)
-		signals->actions[signo - 1].sa_handler = SIG_DFL;
+		action_of(current->process, signo)->sa_handler = SIG_DFL;
 	if (!push_frame(regs, signo, &action, info))
 		die(SIGSEGV, info, regs, "SIGSEGV: no room on the stack for a signal handler");
 }
@@ -290,7 +436,11 @@ static int take_pending(struct task *task, u64 set, siginfo_t *info)
 		task->signals_pending &= ~BIT(signo);
 	else
 		task->process->signals->pending &= ~BIT(signo);
-	*info = task->process->signals->info[signo - 1];
+	const siginfo_t *kept = task->process->signals->info;
+	if (kept)
+		*info = kept[signo - 1];
+	else
+		*info = (siginfo_t){ .si_signo = signo };
 	return signo;
 }
 
@@ -309,11 +459,13 @@ void signals_deliver(struct pt_regs *regs)
 	struct task *task = current;
 	if (task->process->exiting)
 		process_end(&task->process->exit);
+	if (task->process->last_thread && task->process->last_thread != task)
+		thread_exit(0);
 	siginfo_t info;
 	int signo;
 	bool delivered = false;
 	while ((signo = take_pending(task, ~(task->signals_blocked & ~UNBLOCKABLE), &info))) {
-		const struct sigaction *action = &task->process->signals->actions[signo - 1];
+		const struct sigaction *action = action_of(task->process, signo);
 		bool handled = action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 		if (handled && !delivered)
 			finish_syscall(regs, action);
@@ -347,7 +499,7 @@ void signal_fault(struct pt_regs *regs, int signo, int si_code, u64 address, con
 	else
 		snprintf(detail, sizeof(detail), "%s at 0x%lx: %s", name_of(signo), regs->rip, what);
 	/* A fault cannot be put off: blocked or ignored, it ends the program (as in Linux). */
-	__sighandler_t handler = task->process->signals->actions[signo - 1].sa_handler;
+	__sighandler_t handler = action_of(task->process, signo)->sa_handler;
 	if (signo == SIGKILL || task->signals_blocked & BIT(signo) || handler == SIG_IGN || handler == SIG_DFL)
 		die(signo, &info, regs, detail);
 	regs->orig_rax = ~0UL;
@@ -408,7 +560,7 @@ SYSCALL_DEFINE4(rt_sigaction, int, signo, const void __user *, new, void __user 
 {
 	if (size != sizeof(sigset_t) || signo < 1 || signo > SIGNALS || (new && BIT(signo) & UNBLOCKABLE))
 		return -EINVAL;
-	struct sigaction *action = &current->process->signals->actions[signo - 1];
+	struct sigaction *action = action_of(current->process, signo);
 	struct sigaction before = *action, after;
 	if (new && copy_from_user(&after, new, sizeof(after)))
 		return -EFAULT;
@@ -534,23 +686,52 @@ static bool may_signal(const struct process *target)
 	return mine->euid == 0 || mine->uid == theirs->uid || mine->uid == theirs->suid || mine->euid == theirs->uid;
 }
 
+/* To all that `belongs` says, the current process too if it belongs: 0 when one could be told, else -EPERM or -ESRCH. */
+static long send_to_many(bool (*belongs)(const struct process *, u32), u32 id, int signo, const siginfo_t *info)
+{
+	long result = -ESRCH;
+	struct process *process;
+	for_each_process(process) {
+		if (!belongs(process, id))
+			continue;
+		long sent = may_signal(process) ? send(process, NULL, signo, info) : -EPERM;
+		if (result != 0)
+			result = sent;
+	}
+	return result;
+}
+
+static bool in_group(const struct process *process, u32 pgid)
+{
+	return process->pgid == pgid;
+}
+
+static bool is_another(const struct process *process, u32 self)
+{
+	return process->pid != self;
+}
+
+/* init has no handlers, and nothing else ends it (kill(2)). */
+static long signal_init(int signo)
+{
+	if (signo < 0 || signo > SIGNALS)
+		return -EINVAL;
+	return current->process->cred.euid == 0 ? 0 : -EPERM;
+}
+
 SYSCALL_DEFINE2(kill, int, pid, int, signo)
 {
-	struct process *process;
 	siginfo_t info;
 	fill_info(&info, signo, SI_USER);
-	/* Process groups come with job control; until then every process is a group of its own. */
-	if (pid == 0 || pid < -1)
-		process = pid == 0 ? current->process : process_find((u32)-pid);
-	else
-		process = process_find((u32)pid);
-	if (pid == -1) {
-		long sent = 0;
-		for (process = process_next(0); process; process = process_next(process->pid))
-			if (process != current->process && may_signal(process) && !send(process, NULL, signo, &info))
-				sent++;
-		return sent ? 0 : -ESRCH;
-	}
+	if (signo < 0 || signo > SIGNALS)
+		return -EINVAL;
+	if (pid == -1)
+		return send_to_many(is_another, current->process->pid, signo, &info);
+	if (pid <= 0)
+		return send_to_many(in_group, pid ? -(u32)pid : current->process->pgid, signo, &info);
+	if (pid == INIT_PID)
+		return signal_init(signo);
+	struct process *process = process_find((u32)pid);
 	if (!process)
 		return -ESRCH;
 	return may_signal(process) ? send(process, NULL, signo, &info) : -EPERM;

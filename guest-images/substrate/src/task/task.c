@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tasks and processes: how they come to be, how they end. */
-#include <linux/futex.h>
+/* Tasks and processes: how the host starts them, how they end. */
 #include <linux/resource.h>
-#include <linux/sched.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
 #include <substrate/cputime.h>
@@ -13,6 +11,7 @@
 #include <substrate/futex.h>
 #include <substrate/mm.h>
 #include <substrate/printk.h>
+#include <substrate/process.h>
 #include <substrate/scheduler.h>
 #include <substrate/signal.h>
 #include <substrate/string.h>
@@ -24,10 +23,19 @@
 void task_start(void);
 
 static struct list processes = LIST_INIT(processes); /* by pid */
-static u32 last_pid;
+static u32 last_pid = INIT_PID;
+static u32 task_count; /* and zombies */
+static u64 last_tree;
 static u32 xsave_size;
 
+#define PID_MAX 32768U
+
 /* ---- finding ---- */
+
+struct list *process_list(void)
+{
+	return &processes;
+}
 
 struct process *process_find(u32 pid)
 {
@@ -58,14 +66,75 @@ struct task *task_find(u32 tid)
 	return NULL;
 }
 
+struct process *process_spawned(const struct process *process)
+{
+	struct process *candidate;
+	list_for_each(candidate, &processes, link)
+		if (candidate->agent && candidate->tree == process->tree)
+			return candidate;
+	return NULL;
+}
+
+u32 process_parent_pid(const struct process *process)
+{
+	return process->parent ? process->parent->pid : INIT_PID;
+}
+
+/* As a process, a thread, a group or a session. */
+static bool number_in_use(u32 number)
+{
+	const struct process *process;
+	const struct task *task;
+	list_for_each(process, &processes, link) {
+		if (process->pid == number || process->pgid == number || process->sid == number)
+			return true;
+		list_for_each(task, &process->threads, thread_link)
+			if (task->tid == number)
+				return true;
+	}
+	return false;
+}
+
 /* Numbers go up and start again after PID_MAX, skipping those in use (as Linux's pid allocator). */
 static u32 next_pid(void)
 {
-	const u32 pid_max = 32768;
 	do {
-		last_pid = last_pid + 1 < pid_max ? last_pid + 1 : 2;
-	} while (task_find(last_pid) || process_find(last_pid));
+		last_pid = last_pid + 1 < PID_MAX ? last_pid + 1 : INIT_PID + 1;
+	} while (number_in_use(last_pid));
 	return last_pid;
+}
+
+/* ---- how many ---- */
+
+u32 task_limit(void)
+{
+	u64 most = frames_total() / (8 * KERNEL_STACK_SIZE / PAGE_SIZE);
+	/* Each task needs a number, and may hold those of a group and a session. */
+	return (u32)MIN(most, PID_MAX / 4);
+}
+
+static u32 tasks_of_user(u32 uid)
+{
+	const struct process *process;
+	const struct task *task;
+	u32 count = 0;
+	list_for_each(process, &processes, link) {
+		if (process->cred.uid != uid)
+			continue;
+		count += process->zombie;
+		list_for_each(task, &process->threads, thread_link)
+			count++;
+	}
+	return count;
+}
+
+bool task_allowed(void)
+{
+	const struct process *process = current->process;
+	u64 limit = process->rlimit[RLIMIT_NPROC][0];
+	if (task_count >= task_limit())
+		return false;
+	return process->cred.uid == 0 || limit == ~0UL || tasks_of_user(process->cred.uid) < limit;
 }
 
 /* ---- tasks ---- */
@@ -96,8 +165,7 @@ static void *xsave_new(void)
 	return area;
 }
 
-/* A task with an empty pt_regs on its stack, not in any list. */
-static struct task *task_new(struct process *process)
+struct task *task_new(struct process *process)
 {
 	paddr_t stack = frames_alloc(2);
 	if (!stack)
@@ -123,24 +191,53 @@ static struct task *task_new(struct process *process)
 	list_init(&task->run_link);
 	timer_init(&task->timer, task_wait_expired);
 	list_init(&task->thread_link);
+	task_count++;
 	return task;
 }
 
 void task_free(struct task *task)
 {
+	if (task->mm)
+		mm_put(task->mm);
 	kfree(task->xsave);
 	frames_free(virt_to_phys(task), 2);
 }
 
+void task_release(struct task *task)
+{
+	if (task->files)
+		fd_table_put(task->files);
+	if (task->fs)
+		fs_context_put(task->fs);
+	task_free(task);
+	task_count--;
+}
+
 /* ---- processes ---- */
 
-static void process_free(struct process *process)
+/* What a zombie does not need. */
+static void process_strip(struct process *process)
 {
 	timer_disarm(&process->itimer);
 	if (process->executable)
 		node_put(process->executable);
+	process->executable = NULL;
 	signals_free(process->signals);
+	process->signals = NULL;
+}
+
+void process_free(struct process *process)
+{
+	list_remove(&process->link);
+	list_remove(&process->sibling);
+	process_strip(process);
 	kfree(process);
+}
+
+void process_reap(struct process *zombie)
+{
+	task_count--;
+	process_free(zombie);
 }
 
 static void limits_init(struct process *process)
@@ -151,24 +248,26 @@ static void limits_init(struct process *process)
 	process->rlimit[RLIMIT_CORE][0] = 0;
 	process->rlimit[RLIMIT_NOFILE][0] = 1024;
 	process->rlimit[RLIMIT_NOFILE][1] = 1UL << 20;
+	process->rlimit[RLIMIT_NPROC][0] = process->rlimit[RLIMIT_NPROC][1] = task_limit() / 2;
 	process->rlimit[RLIMIT_NICE][0] = process->rlimit[RLIMIT_NICE][1] = 0;
 	process->rlimit[RLIMIT_RTPRIO][0] = process->rlimit[RLIMIT_RTPRIO][1] = 0;
 }
 
-static struct process *process_new(void)
+struct process *process_new(struct sigaction_table *signals)
 {
-	struct process *process = kzalloc(sizeof(*process));
-	if (!process)
-		return NULL;
-	process->signals = signals_new();
-	if (!process->signals) {
-		kfree(process);
+	struct process *process = signals ? kzalloc(sizeof(*process)) : NULL;
+	if (!process) {
+		signals_free(signals);
 		return NULL;
 	}
+	process->signals = signals;
 	list_init(&process->threads);
 	timer_init(&process->itimer, itimer_expired);
 	list_init(&process->link);
-	limits_init(process);
+	list_init(&process->children);
+	list_init(&process->sibling);
+	wait_queue_init(&process->child_events);
+	process->exit_signal = SIGCHLD;
 	process->start_ns = monotonic_ns();
 	return process;
 }
@@ -187,17 +286,6 @@ struct spawn_call {
 	long error;
 };
 
-static void task_release(struct task *task)
-{
-	if (task->files)
-		fd_table_put(task->files);
-	if (task->fs)
-		fs_context_put(task->fs);
-	if (task->mm)
-		mm_put(task->mm);
-	task_free(task);
-}
-
 static struct task *spawn_task(struct process *process, struct spawn_call *call)
 {
 	struct task *task = task_new(process);
@@ -214,19 +302,21 @@ static struct task *spawn_task(struct process *process, struct spawn_call *call)
 	return NULL;
 }
 
-static void process_list_add(struct process *process)
+void process_list_add(struct process *process)
 {
 	struct process *after;
 	list_for_each(after, &processes, link)
 		if (after->pid > process->pid)
 			break;
 	list_push_back(&after->link, &process->link);
+	if (process->parent)
+		list_push_back(&process->parent->children, &process->sibling);
 }
 
 struct process *process_spawn(struct spawn_request *request, char *reason, size_t reason_size)
 {
 	struct spawn_call call = { .request = request, .spawner = current, .reason = reason, .reason_size = reason_size };
-	struct process *process = process_new();
+	struct process *process = process_new(signals_new());
 	struct task *task = process ? spawn_task(process, &call) : NULL;
 	if (!task) {
 		if (process)
@@ -234,13 +324,15 @@ struct process *process_spawn(struct spawn_request *request, char *reason, size_
 		snprintf(reason, reason_size, "out of memory");
 		return ERR_PTR(-ENOMEM);
 	}
-	process->pid = task->tid;
+	process->pid = process->pgid = process->sid = task->tid;
+	process->tree = ++last_tree;
+	process->executed = true;
+	limits_init(process);
 	set_identity(&process->cred, request->uid, request->gid);
 	list_push_back(&process->threads, &task->thread_link);
 	process_list_add(process);
 	switch_context(task);
 	if (call.error) {
-		list_remove(&process->link);
 		task_release(task);
 		process_free(process);
 		mm_switch(current->mm);
@@ -277,7 +369,8 @@ void task_begin(void)
 {
 	struct task *task = current;
 	struct spawn_call *call = task->spawn;
-	mm_switch(task->mm);
+	if (task->set_child_tid)
+		copy_to_user((void *)task->set_child_tid, &task->tid, sizeof(task->tid));
 	if (!call)
 		return;
 	task->spawn = NULL;
@@ -288,47 +381,96 @@ void task_begin(void)
 
 /* ---- ends ---- */
 
-static void process_ended(struct process *process, struct task *last)
+void vfork_done(struct process *child)
 {
-	cputime_charge_system();
-	process->max_resident = MAX(process->max_resident, mm_resident_bytes(last->mm));
-	/* Files first: what they still hold back goes out before the host hears of the end. */
-	fd_table_put(last->files);
-	fs_context_put(last->fs);
-	last->files = NULL;
-	last->fs = NULL;
-	if (process->agent)
-		agent_process_ended(process);
-	list_remove(&process->link);
-	struct mm *mm = last->mm;
-	last->mm = NULL;
-	mm_put(mm);
-	process_free(process);
+	struct vfork *vfork = child->vfork;
+	if (!vfork)
+		return;
+	child->vfork = NULL;
+	vfork->done = true;
+	task_wake(vfork->waiter);
 }
 
-/* Ends the current task; with the last one, the process. */
+/* Who inherits the children: the nearest ancestor that asked for it (prctl(PR_SET_CHILD_SUBREAPER)), or init. */
+static struct process *reaper_of(const struct process *process)
+{
+	for (struct process *ancestor = process->parent; ancestor; ancestor = ancestor->parent)
+		if (ancestor->subreaper && !ancestor->exiting)
+			return ancestor;
+	return NULL;
+}
+
+/* Tells the parent, if there is one that wants to know; a process that nobody will wait for is gone. */
+static void tell_parent(struct process *process)
+{
+	struct process *parent = process->parent;
+	if (!parent) {
+		process_reap(process);
+		return;
+	}
+	bool forgotten = process->exit_signal == SIGCHLD && signals_ignore_children(parent);
+	signal_child_ended(parent, process);
+	if (forgotten)
+		process_reap(process);
+	/* Who waits learns of an end, or that there is nothing left to wait for. */
+	wake_up(&parent->child_events);
+}
+
+static void leave_children(struct process *process)
+{
+	struct process *reaper = reaper_of(process), *child, *next;
+	list_for_each_safe(child, next, &process->children, sibling) {
+		signal_parent_ended(child);
+		list_remove(&child->sibling);
+		child->parent = reaper;
+		child->exit_signal = SIGCHLD;
+		if (reaper)
+			list_push_back(&reaper->children, &child->sibling);
+		if (child->zombie)
+			tell_parent(child);
+	}
+}
+
+void process_ended(struct process *process)
+{
+	vfork_done(process);
+	leave_children(process);
+	if (process->agent)
+		agent_process_ended(process);
+	process_strip(process);
+	process->zombie = true;
+	tell_parent(process);
+}
+
+/* Ends the current task; with the last one, the process. Its memory goes once another address space is in use. */
 noreturn static void task_exit(void)
 {
 	struct task *task = current;
 	struct process *process = task->process;
-	if (task->clear_child_tid && process->threads.next->next != &process->threads) {
+	if (task->clear_child_tid && task->mm->refs > 1) {
 		u32 zero = 0;
 		if (copy_to_user((void *)task->clear_child_tid, &zero, sizeof(zero)) == 0)
 			futex_wake_address(task->clear_child_tid, 1);
 	}
 	if (task->robust_list)
 		futex_release_robust(task->robust_list, task->tid);
+	process->max_resident = MAX(process->max_resident, mm_resident_bytes(task->mm));
+	/* Files first: what they still hold back goes out before the host hears of the end. */
+	fd_table_put(task->files);
+	fs_context_put(task->fs);
+	task->files = NULL;
+	task->fs = NULL;
 	list_remove(&task->thread_link);
+	/* Who is told of the end is told all of it. */
+	cputime_charge_system();
 	if (list_empty(&process->threads)) {
-		process_ended(process, task);
+		process_ended(process);
 	} else {
-		struct mm *mm = task->mm;
-		fd_table_put(task->files);
-		fs_context_put(task->fs);
-		/* The others still use it, so that it stays active until somebody else runs. */
-		task->mm = NULL;
-		mm_put(mm);
+		task_count--;
+		if (process->last_thread && !process_has_other_threads(process))
+			task_wake(process->last_thread);
 	}
+	task->process = NULL;
 	task->state = TASK_DEAD;
 	schedule();
 	panic("a dead task runs");
@@ -354,132 +496,29 @@ noreturn void process_exit(u32 code)
 
 noreturn void thread_exit(u32 code)
 {
-	struct process *process = current->process;
-	if (process->threads.next->next == &process->threads)
+	if (!process_has_other_threads(current->process))
 		process_exit(code);
 	task_exit();
 }
 
-/* ---- threads ---- */
-
-static long thread_new(struct pt_regs *regs, u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
+long threads_end_others(void)
 {
-	struct task *parent = current;
-	struct task *task = task_new(parent->process);
-	if (!task)
-		return -ENOMEM;
-	*task->regs = *regs;
-	task->regs->rax = 0;
-	if (stack)
-		task->regs->rsp = stack;
-	task->mm = mm_get(parent->mm);
-	task->files = fd_table_get(parent->files);
-	task->fs = fs_context_get(parent->fs);
-	task->fs_base = flags & CLONE_SETTLS ? tls : __builtin_ia32_rdfsbase64();
-	task->gs_base = __builtin_ia32_rdgsbase64();
-	task->signals_blocked = parent->signals_blocked;
-	task->trace = parent->trace;
-	fpu_save(parent);
-	memcpy(task->xsave, parent->xsave, xsave_size);
-	if (flags & CLONE_CHILD_CLEARTID)
-		task->clear_child_tid = child_tid;
-	if ((flags & CLONE_PARENT_SETTID && copy_to_user((void *)parent_tid, &task->tid, sizeof(task->tid))) ||
-	    (flags & CLONE_CHILD_SETTID && copy_to_user((void *)child_tid, &task->tid, sizeof(task->tid)))) {
-		fd_table_put(task->files);
-		fs_context_put(task->fs);
-		mm_put(task->mm);
-		task_free(task);
-		return -EFAULT;
-	}
-	list_push_back(&parent->process->threads, &task->thread_link);
-	task_wake(task);
-	cpu0.work = 1;
-	return task->tid;
-}
-
-static bool makes_thread(u64 flags)
-{
-	const u64 needed = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-	return (flags & needed) == needed;
-}
-
-/* A new process needs a copy of this one, which this kernel cannot make yet: told to the host by name. */
-static long refuse_process(u32 nr)
-{
-	if (current->process->agent)
-		agent_process_unsupported(current->process, nr);
-	return -ENOSYS;
-}
-
-long sys_clone(struct pt_regs *regs);
-long sys_clone(struct pt_regs *regs)
-{
-	u64 flags = regs->rdi;
-	if (!makes_thread(flags))
-		return refuse_process(__NR_clone);
-	return thread_new(regs, flags, regs->rsi, regs->rdx, regs->r10, regs->r8);
-}
-
-long sys_clone3(struct pt_regs *regs);
-long sys_clone3(struct pt_regs *regs)
-{
-	struct clone_args args = { 0 };
-	if (regs->rsi < CLONE_ARGS_SIZE_VER0)
-		return -EINVAL;
-	if (copy_from_user(&args, (void *)regs->rdi, MIN(regs->rsi, sizeof(args))))
-		return -EFAULT;
-	if (!makes_thread(args.flags))
-		return refuse_process(__NR_clone3);
-	if (args.set_tid_size)
-		return -EPERM;
-	return thread_new(regs, args.flags, args.stack ? args.stack + args.stack_size : 0, args.parent_tid, args.child_tid,
-	                  args.tls);
-}
-
-SYSCALL_DEFINE0(fork)
-{
-	return refuse_process(__NR_fork);
-}
-
-SYSCALL_DEFINE0(vfork)
-{
-	return refuse_process(__NR_vfork);
-}
-
-/* Nobody can have children while a process cannot be copied. */
-SYSCALL_DEFINE4(wait4, int, pid, int __user *, status, int, options, void __user *, usage)
-{
-	(void)pid, (void)status, (void)options, (void)usage;
-	return -ECHILD;
-}
-
-SYSCALL_DEFINE5(waitid, int, which, int, pid, void __user *, info, int, options, void __user *, usage)
-{
-	(void)which, (void)pid, (void)info, (void)options, (void)usage;
-	return -ECHILD;
-}
-
-SYSCALL_DEFINE1(set_tid_address, u64, address)
-{
-	current->clear_child_tid = address;
-	return current->tid;
-}
-
-SYSCALL_DEFINE2(set_robust_list, u64, head, size_t, size)
-{
-	if (size != sizeof(struct robust_list_head))
-		return -EINVAL;
-	current->robust_list = head;
+	struct task *task = current, *other;
+	struct process *process = task->process;
+	if (!process_has_other_threads(process))
+		return 0;
+	if (process->last_thread || process->exiting)
+		return -EINTR;
+	process->last_thread = task;
+	list_for_each(other, &process->threads, thread_link)
+		task_wake(other);
+	while (process_has_other_threads(process) && !process->exiting)
+		wait_uninterrupted();
+	process->last_thread = NULL;
+	if (process->exiting)
+		return -EINTR;
+	task->tid = process->pid;
 	return 0;
-}
-
-SYSCALL_DEFINE3(get_robust_list, int, tid, u64 __user *, head, size_t __user *, size)
-{
-	const size_t length = sizeof(struct robust_list_head);
-	struct task *task = tid ? task_find((u32)tid) : current;
-	if (!task)
-		return -ESRCH;
-	return copy_to_user(head, &task->robust_list, sizeof(u64)) || copy_to_user(size, &length, sizeof(length)) ? -EFAULT : 0;
 }
 
 SYSCALL_DEFINE1(exit, int, code)

@@ -255,6 +255,17 @@ struct process *process_find(u32 pid) { return pid == test_process.pid ? &test_p
 struct process *process_next(u32 pid) { return pid < test_process.pid ? &test_process : NULL; }
 struct task *task_find(u32 tid) { return tid == test_task.tid ? &test_task : NULL; }
 
+u32 process_parent_pid(const struct process *process)
+{
+	(void)process;
+	return 1;
+}
+
+u32 task_limit(void)
+{
+	return 4096;
+}
+
 long signal_send(struct process *process, int signo)
 {
 	(void)process;
@@ -370,7 +381,7 @@ bool shim_boot(const void *image, u64 size)
 	fs_init((paddr_t)image, size);
 	panic_armed = false;
 
-	test_process = (struct process){ .pid = 7, .refs = 1, .name = "test" };
+	test_process = (struct process){ .pid = 7, .pgid = 7, .sid = 7, .refs = 1, .name = "test" };
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		test_process.rlimit[i][0] = test_process.rlimit[i][1] = ~0UL;
 	test_process.rlimit[RLIMIT_NOFILE][0] = 1024;

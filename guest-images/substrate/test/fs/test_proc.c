@@ -326,7 +326,7 @@ static void check_values(void)
 	CHECK_EQ(number_at(after(load("/proc/self/status"), "VmSize:")), 4096);
 	CHECK(contains(load("/proc/self/status"), "\nUmask:\t0022\nState:\tR (running)\nTgid:\t7\n"), "%s", text);
 	CHECK(contains(load("/proc/self/statm"), "1024 256 "), "%s", text);
-	CHECK(!strncmp(load("/proc/self/stat"), "7 (test) R 0 7 7 0 ", 19), "%s", text);
+	CHECK(!strncmp(load("/proc/self/stat"), "7 (test) R 1 7 7 0 ", 19), "%s", text);
 
 	memcpy(shared->data, arguments, sizeof(arguments));
 	process->args_start = (u64)shared->data;

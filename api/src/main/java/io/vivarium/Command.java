@@ -130,8 +130,8 @@ public final class Command {
         return with(draft -> draft.stdin = source);
     }
 
-    /// Kills the program when it runs longer. If the guest does not end it within a quarter of a second more, the
-    /// sandbox is stopped.
+    /// Kills the program, and every process that descends from it, when it runs longer. If the guest does not end it
+    /// within a quarter of a second more, the sandbox is stopped.
     ///
     /// @param limit more than zero
     public Command withTimeout(Duration limit) {

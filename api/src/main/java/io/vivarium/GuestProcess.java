@@ -12,6 +12,9 @@ import java.util.concurrent.CompletableFuture;
 ///
 /// Its streams are its own: it waits when it has written some 256 KiB that nobody has read, so both have to be read or
 /// closed (or merged, [Command#withMergedStderr]). Thread-safe; a stream may be used by one thread at a time.
+///
+/// Processes that it started and that outlive it run on until they end or the sandbox is closed, with nobody to hear
+/// them: its streams end with it. If it is killed, by [#kill], [#close] or a timeout, they are killed with it.
 public final class GuestProcess implements AutoCloseable {
     private final Execution execution;
 
@@ -78,7 +81,7 @@ public final class GuestProcess implements AutoCloseable {
         return execution.isAlive();
     }
 
-    /// Sends it a signal; nothing happens when it has ended.
+    /// Sends it a signal; nothing happens when it has ended. `SIGKILL` is [#kill]; others are for it alone.
     ///
     /// @param signal number, 1 … 64
     public void signal(int signal) {
@@ -88,12 +91,12 @@ public final class GuestProcess implements AutoCloseable {
         execution.signal(signal);
     }
 
-    /// Sends it `SIGKILL`.
+    /// Sends `SIGKILL` to it and to every process that descends from it, whatever its process group or session.
     public void kill() {
         execution.signal(Signals.SIGKILL);
     }
 
-    /// Kills it if it has not ended, and closes its streams. Does not wait. Idempotent.
+    /// Kills it ([#kill]) if it has not ended, and closes its streams. Does not wait. Idempotent.
     @Override
     public void close() {
         execution.close();

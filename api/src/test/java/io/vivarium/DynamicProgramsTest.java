@@ -32,14 +32,15 @@ import org.junit.jupiter.api.io.TempDir;
 @EnabledIfKvm
 @Timeout(300)
 class DynamicProgramsTest {
-    private static final Map<String, String> ENVIRONMENT = Map.of("GREETING", "hello", "LC_ALL", "C.UTF-8", "TZ", "UTC");
+    private static final Map<String, String> ENVIRONMENT =
+            Map.of("GREETING", "hello", "LC_ALL", "C.UTF-8", "TZ", "UTC");
     private static final String INPUT = "first line\nsecond, the last";
     private static final Path PYTHON = Path.of("/usr/bin/python3");
     private static final Pattern ABSOLUTE_PATH = Pattern.compile("/\\S+");
 
     /// Of the standard library, but of no use to the script.
-    private static final Set<String> LEFT_OUT =
-            Set.of("__pycache__", "test", "tests", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "distutils", "tkinter");
+    private static final Set<String> LEFT_OUT = Set.of(
+            "__pycache__", "test", "tests", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "distutils", "tkinter");
 
     @TempDir
     private Path root;
@@ -52,7 +53,8 @@ class DynamicProgramsTest {
         // The guest's / is for all its users.
         Files.setPosixFilePermissions(root, PosixFilePermissions.fromString("rwxr-xr-x"));
         Files.createDirectory(root.resolve("tmp"));
-        Path text = Files.writeString(Files.createDirectory(root.resolve("data")).resolve("text"), "b\na\nc\n");
+        Path text =
+                Files.writeString(Files.createDirectory(root.resolve("data")).resolve("text"), "b\na\nc\n");
         Files.setLastModifiedTime(text, FileTime.from(Instant.ofEpochSecond(1_700_000_000)));
     }
 
@@ -82,11 +84,10 @@ class DynamicProgramsTest {
         }
     }
 
-    private void sameAsOnTheHost(Sandbox sandbox, int exitCode, String... argv) throws IOException, InterruptedException {
-        ExecResult guest = sandbox.exec(Command.of(argv)
-                .withEnv(ENVIRONMENT)
-                .withStdin(Stdin.of(INPUT))
-                .withTimeout(Duration.ofSeconds(120)));
+    private void sameAsOnTheHost(Sandbox sandbox, int exitCode, String... argv)
+            throws IOException, InterruptedException {
+        ExecResult guest = sandbox.exec(
+                Command.of(argv).withEnv(ENVIRONMENT).withStdin(Stdin.of(INPUT)).withTimeout(Duration.ofSeconds(120)));
         OnHost host = OnHost.run(List.of(argv), root, ENVIRONMENT, INPUT, scratch);
         assertThat(guest.stderr().text()).isEqualTo(host.stderr());
         assertThat(guest.stdout().text()).isEqualTo(host.stdout());
@@ -117,7 +118,8 @@ class DynamicProgramsTest {
             walk.filter(Files::isRegularFile)
                     .filter(file -> Stream.iterate(file, Path::getParent)
                             .takeWhile(part -> !part.equals(library))
-                            .noneMatch(part -> LEFT_OUT.contains(part.getFileName().toString())))
+                            .noneMatch(
+                                    part -> LEFT_OUT.contains(part.getFileName().toString())))
                     .filter(file -> file.toString().matches(".*\\.(py|so)"))
                     .forEach(files::add);
         }

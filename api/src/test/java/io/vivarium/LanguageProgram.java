@@ -13,8 +13,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 
-/// Statically linked programs in several languages, made from the sources among the test resources with the compilers of the
-/// machine the tests run on.
+/// Statically linked programs in several languages, made from the sources among the test resources
+/// with the compilers of the machine the tests run on.
 enum LanguageProgram {
     LUA(
             "interpreter.c",

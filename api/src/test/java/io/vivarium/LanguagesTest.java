@@ -22,8 +22,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Programs in several languages behave in a sandbox as on the host: threads, timers, signals, files, memory, and how they end.
-/// The same binary runs on both; the guest must not miss a single system call.
+/// Programs in several languages behave in a sandbox as on the host: threads, timers, signals, files,
+/// memory, and how they end. The same binary runs on both; the guest must not miss a system call.
 @Tag("machine")
 @EnabledIfKvm
 @Timeout(300)

@@ -24,7 +24,8 @@ record OnHost(String stdout, String stderr, int exitCode) {
         Path errors = scratch.resolve("stderr");
         ProcessBuilder builder = new ProcessBuilder(argv)
                 .directory(directory.toFile())
-                .redirectInput(Files.writeString(scratch.resolve("stdin"), input).toFile())
+                .redirectInput(
+                        Files.writeString(scratch.resolve("stdin"), input).toFile())
                 .redirectOutput(output.toFile())
                 .redirectError(errors.toFile());
         builder.environment().clear();

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 import collections
 import concurrent.futures
 import decimal
@@ -55,6 +56,24 @@ reader, writer = os.pipe()
 print(select.select([reader], [], [], 0.01)[0])
 os.write(writer, b"x")
 print(len(select.select([reader], [], [], 1)[0]))
+
+
+async def echo(reader, writer):
+    writer.write((await reader.readline()).upper())
+    writer.close()
+
+
+async def network():
+    await asyncio.gather(*(asyncio.sleep(0.01) for _ in range(100)))
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"over the loopback\n")
+    print(await reader.readline())
+    writer.close()
+    server.close()
+
+
+asyncio.run(network())
 try:
     os.stat("/does/not/exist")
 except FileNotFoundError as error:

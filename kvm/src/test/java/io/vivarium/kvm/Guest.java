@@ -22,6 +22,12 @@ final class Guest {
     private static final long KERNEL_STACK = 0x40000;
     private static final long HANDLERS = 0x50000;
     private static final int HANDLER_SIZE = 32;
+    private static final long DESCENT = 0x54000;
+
+    /// `andb $0xfd, 0x20045`: the TSS is not busy; `mov $0x40, %ax; ltr %ax; xor %eax, %eax; iretq`. A kernel loads its task
+    /// register itself; QEMU 10 refuses ports at CPL 3 by the I/O bitmap of a task register that was loaded from outside.
+    private static final String DESCENT_CODE = "80242545000200fd 66b84000 0f00d8 31c0 48cf";
+
     private static final int IO_BITMAP = 0x68;
     private static final int IO_BITMAP_SIZE = 0x2001;
     private static final int VECTORS = 256;
@@ -75,19 +81,27 @@ final class Guest {
         try (Arena scratch = Arena.ofConfined()) {
             KvmSregs sregs = new KvmSregs(scratch);
             vcpu.read(sregs);
-            user(sregs.cs(), USER_CS, 11, true);
             user(sregs.ds(), USER_DS, 3, false);
             user(sregs.es(), USER_DS, 3, false);
             user(sregs.fs(), USER_DS, 3, false);
             user(sregs.gs(), USER_DS, 3, false);
-            user(sregs.ss(), USER_DS, 3, false);
             vcpu.write(sregs);
             KvmRegs regs = new KvmRegs(scratch);
-            regs.rip(CODE);
-            regs.rsp(STACK + index * 0x1000L);
-            regs.rflags(0x202);
+            regs.rip(DESCENT);
+            regs.rsp(descentFrame(machine, index));
+            regs.rflags(2);
             vcpu.write(regs);
         }
+    }
+
+    /// What `iretq` takes from the stack on the way down: rip, cs, rflags, rsp, ss.
+    private static long descentFrame(Machine machine, int index) {
+        code(machine, DESCENT, DESCENT_CODE);
+        long at = DESCENT + 0x800 + index * 0x100L;
+        long[] frame = {CODE, USER_CS, 0x202, STACK + index * 0x1000L, USER_DS};
+        MemorySegment.copy(
+                frame, 0, machine.memory().writableSlice(at, frame.length * 8L), ValueLayout.JAVA_LONG_UNALIGNED, 0, 5);
+        return at;
     }
 
     static long rip(Machine machine) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.kvm.RecordingDevice.Write;
 import io.vivarium.kvm.internal.Syscalls;
+import io.vivarium.kvm.testing.Effort;
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import io.vivarium.kvm.x86.KvmRegs;
 import java.lang.foreign.Arena;
@@ -415,7 +416,7 @@ class RunTest {
     /// reach the counter, stay pending, or show in the thread's mask; one that was lost would hang the test.
     @Test
     void kicksAndRunsRaceWithoutHarm() throws Exception {
-        int enough = 20_000;
+        int enough = Effort.times(20_000);
         AtomicInteger strays = SignalCounter.of("URG");
         AtomicInteger kicked = new AtomicInteger();
         Set<String> masks = ConcurrentHashMap.newKeySet();

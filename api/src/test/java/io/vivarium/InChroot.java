@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/// How a program ended on the host, in a directory made its root: what a sandbox is compared with.
+///
+/// @param stdout every byte a character
+record InChroot(String stdout, String stderr, int exitCode) {
+    /// Runs it with nothing but `PATH` in its environment and nothing on its standard input.
+    static InChroot run(Path root, List<String> argv) throws IOException, InterruptedException {
+        assumeThat(Files.getOwner(Path.of("/proc/self")).getName())
+                .as("chroot(2) is root's")
+                .isEqualTo("root");
+        List<String> command = new ArrayList<>(List.of("/bin/busybox", "chroot", root.toString()));
+        command.addAll(argv);
+        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
+        builder.environment().clear();
+        builder.environment().put("PATH", SandboxSpec.DEFAULT_ENV.get("PATH"));
+        Path errors = Files.createTempFile("vivarium-test-", ".err");
+        try {
+            Process process = builder.redirectError(errors.toFile()).start();
+            String stdout = new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+            return new InChroot(
+                    stdout, Files.readString(errors, StandardCharsets.ISO_8859_1), process.waitFor());
+        } finally {
+            Files.delete(errors);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sourced by ./lane. build_project: modules, test classes and the libraries of the tests, with Maven, when they are older
+# than the sources. make_project_disk: what L1 sees of them, as /project.
+
+modules_with_tests=(kvm virtio snapshot guest-images api)
+
+project_is_current() {
+  [ -e "$work/.built" ] &&
+    [ -z "$(find "$here"/pom.xml "$here"/*/pom.xml "$here"/*/src "$here"/guest-images/substrate \
+      -newer "$work/.built" -type f -print 2>/dev/null | head -n 1)" ]
+}
+
+build_project() {
+  if $build && ! project_is_current; then
+    say "building the project"
+    need_space "$here" 500
+    : >"$work/.building"
+    (cd "$here" && ./mvnw -q -B -ntp -Dquick -DskipTests -Plane package) >"$work/build.log" 2>&1 || {
+      tail -n 30 "$work/build.log" >&2
+      stop "the build failed: $work/build.log"
+    }
+    # As old as the start of the build: what was changed meanwhile is not in it.
+    mv "$work/.building" "$work/.built"
+  fi
+  compgen -G "$work/libraries/junit-platform-console-standalone-*.jar" >/dev/null ||
+    stop "$work/libraries is not there: build with ./mvnw -Plane package, or run without --no-build"
+}
+
+make_project_disk() {
+  local project="$work/project" module jar name
+  local roots=() path=()
+  rm -rf "$project"
+  mkdir -p "$project"
+  # All in one folder: the AOT cache stands for class paths that begin with the same folder.
+  cp -p "$work"/libraries/*.jar "$project/"
+  cp "$aot" "$project/aot"
+  for module in "${modules_with_tests[@]}"; do
+    for jar in "$here/$module"/target/vivarium-*.jar; do
+      case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
+      cp -p "$jar" "$project/"
+      path+=("$(basename "$jar")")
+    done
+    cp -rp "$here/$module/target/test-classes" "$project/$module-tests"
+    roots+=("$module-tests")
+    path+=("$module-tests")
+  done
+  write_arguments >"$project/arguments"
+  need_space "$work" 200
+  make_disk "$project" "$work/project.ext4" 8
+  rm -rf "$project"
+}
+
+# The java command line in L1. Modules and tests are on the class path: their packages then are one and the same.
+write_arguments() {
+  cat <<ARGUMENTS
+-XX:AOTCache=/project/aot $lane_jvm_options -Xmx768m
+-Dvivarium.test.effort=1
+-cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
+org.junit.platform.console.ConsoleLauncher execute
+--fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/run/reports
+--include-tag=$tag --exclude-tag=jazzer
+ARGUMENTS
+  if [ "${#selection[@]}" -gt 0 ]; then
+    for name in "${selection[@]}"; do
+      echo "--include-classname=(.*[.])?${name//./[.]}"
+    done
+  else
+    echo "--include-classname=.*"
+  fi
+  echo "--scan-classpath=$(printf '/project/%s:' "${roots[@]}")"
+}
