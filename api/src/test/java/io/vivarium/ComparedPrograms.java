@@ -12,8 +12,8 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Objects;
 
-/// C programs of ours that say what each system call returned, and a sandbox that has them. Their sources are the resources
-/// `programs/<name>.c`, each compiled behind `programs/say.h`.
+/// C programs of ours that say what each system call returned, and a sandbox that has them. Their sources
+/// are the resources `programs/<name>.c`, each compiled behind `programs/say.h`.
 final class ComparedPrograms implements AutoCloseable {
     private final Path root;
     private final Image image;
@@ -46,8 +46,9 @@ final class ComparedPrograms implements AutoCloseable {
     ///
     /// @param input comes through a pipe
     void assertSame(String name, String input) throws IOException, InterruptedException {
-        Process process =
-                new ProcessBuilder(root.resolve(name).toString()).redirectErrorStream(true).start();
+        Process process = new ProcessBuilder(root.resolve(name).toString())
+                .redirectErrorStream(true)
+                .start();
         try (OutputStream stdin = process.getOutputStream()) {
             stdin.write(input.getBytes(StandardCharsets.UTF_8));
         }

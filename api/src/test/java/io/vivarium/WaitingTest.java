@@ -12,8 +12,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Programs that wait for several things at once: epoll(7), eventfd(2), timerfd_create(2), signalfd(2), poll(2) and select(2)
-/// answer as the host's do.
+/// Programs that wait for several things at once: epoll(7), eventfd(2), timerfd_create(2), signalfd(2),
+/// poll(2) and select(2) answer as the host's do.
 @Tag("machine")
 @EnabledIfKvm
 @Timeout(300)
