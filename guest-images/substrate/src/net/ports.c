@@ -73,8 +73,11 @@ static long choose(struct port_table *t, struct port_user *user, u32 start)
 		const struct port_user *other;
 		bool taken = false;
 		user->local.port = (u16)(PORT_FIRST + (start + i) % ports);
-		list_for_each(other, bucket(t, user->local.port), link)
-			taken |= other->local.port == user->local.port;
+		list_for_each(other, bucket(t, user->local.port), link) {
+			taken = other->local.port == user->local.port;
+			if (taken)
+				break;
+		}
 		if (!taken)
 			return 0;
 	}

@@ -23,7 +23,7 @@ struct port_user {
 	u32 turn; /* of those that share a port: who came last is first */
 };
 
-#define PORT_BUCKETS 64
+#define PORT_BUCKETS 512
 
 struct port_table {
 	struct list buckets[PORT_BUCKETS];

@@ -61,6 +61,12 @@ void socket_put(struct socket *s)
 	kfree(s);
 }
 
+void socket_discard(struct socket *s)
+{
+	s->ops->close(s);
+	socket_put(s);
+}
+
 void socket_set_peer(struct socket *s, struct socket *peer)
 {
 	struct socket *old = s->peer;
@@ -81,8 +87,7 @@ void socket_abandon(struct socket *s)
 	list_remove(&s->accept_link);
 	while (!list_empty(&s->accept_queue)) {
 		struct socket *embryo = list_first(&s->accept_queue, struct socket, accept_link);
-		embryo->ops->close(embryo);
-		socket_put(embryo);
+		socket_discard(embryo);
 	}
 	s->accept_count = 0;
 	while (!list_empty(&s->pending)) {
@@ -188,8 +193,7 @@ static void socket_release(struct file *file)
 	struct socket *s = file->private;
 	bool may_leave_garbage = is_unix(s);
 
-	s->ops->close(s);
-	socket_put(s);
+	socket_discard(s);
 	if (may_leave_garbage)
 		rights_collect_garbage();
 }

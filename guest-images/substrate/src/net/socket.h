@@ -160,6 +160,8 @@ const struct socket_family *socket_family(u32 number);
 struct socket *socket_new(u32 family, u32 type);
 struct socket *socket_get(struct socket *s);
 void socket_put(struct socket *s);
+/* Closes it and puts the reference: for one that has no file that would. */
+void socket_discard(struct socket *s);
 /* The file takes over the reference; ERR_PTR(-ENFILE), and the reference is the caller's. */
 struct file *socket_file(struct socket *s, u32 flags);
 struct socket *socket_of(const struct file *file); /* NULL: not a socket */

@@ -54,7 +54,7 @@ static int install(struct socket *s, u32 flags)
 	struct file *file = socket_file(s, flags);
 
 	if (IS_ERR(file)) {
-		socket_put(s);
+		socket_discard(s);
 		return (int)PTR_ERR(file);
 	}
 	int fd = fd_install(current->files, file, 0, flags & SOCK_CLOEXEC);
@@ -77,7 +77,7 @@ static long install_pair(struct socket *a, struct socket *b, u32 flags, int __us
 
 	fds[0] = install(a, flags);
 	if (fds[0] < 0) {
-		socket_put(b);
+		socket_discard(b);
 		return fds[0];
 	}
 	fds[1] = install(b, flags);
@@ -103,7 +103,7 @@ SYSCALL_DEFINE4(socketpair, u32, family_number, u32, type, u32, protocol, int __
 	const struct socket_family *family = socket_family(family_number);
 	struct socket *b = family->pair ? socket_create(family_number, type & SOCK_TYPE_MASK, protocol) : ERR_PTR(-EOPNOTSUPP);
 	if (IS_ERR(b)) {
-		socket_put(a);
+		socket_discard(a);
 		return PTR_ERR(b);
 	}
 	family->pair(a, b);

@@ -54,8 +54,7 @@ static void stop_listening(struct socket *s)
 {
 	while (!list_empty(&s->accept_queue)) {
 		struct socket *embryo = list_first(&s->accept_queue, struct socket, accept_link);
-		embryo->ops->close(embryo);
-		socket_put(embryo);
+		socket_discard(embryo);
 	}
 	while (!list_empty(&s->pending)) {
 		struct socket *client = list_first(&s->pending, struct socket, accept_link);

@@ -12,8 +12,8 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Objects;
 
-/// C programs of ours that say what each system call returned, and a sandbox that has them. Their
-/// sources are the resources `programs/<name>.c`, each compiled behind `programs/say.h`.
+/// C programs of ours that say what each system call returned, and a sandbox that has them. Their sources
+/// are the resources `programs/<name>.c`, each compiled behind `programs/say.h`.
 final class ComparedPrograms implements AutoCloseable {
     private final Path root;
     private final Image image;

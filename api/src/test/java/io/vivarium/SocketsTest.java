@@ -16,8 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Sockets within a sandbox: unix(7), and tcp(7) and udp(7) over the loopback, answer as the host's do.
-/// What is a sandbox's own
-/// - no network, bounded memory - is tested besides.
+/// What is a sandbox's own - no network, bounded memory - is tested besides.
 @Tag("machine")
 @EnabledIfKvm
 @Timeout(300)
@@ -67,8 +66,8 @@ class SocketsTest {
         assertThat(result.unsupported()).isEmpty();
     }
 
-    /// What is sent and not read is bounded by a part of memory; descriptors on their way that nobody
-    /// can reach are closed.
+    /// What is sent and not read is bounded by a part of memory; descriptors on their way that nobody can
+    /// reach are closed.
     @Test
     void memoryIsBounded() {
         ExecResult result = programs.inSandbox("socket_memory", "");
