@@ -9,6 +9,8 @@ public final class Effort {
 
     private Effort() {}
 
+    /// How often to try.
+    ///
     /// @param full how often on a real processor, from 1
     /// @return how often here, from 1
     public static int times(int full) {
