@@ -20,11 +20,10 @@ import org.jspecify.annotations.Nullable;
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
 
-    /// Ticks. A value of the time-stamp counter that lies within a second of what it is anyway, KVM takes for an
-    // attempt to
-    /// synchronize vCPUs and ignores (`kvm_synchronize_tsc`, arch/x86/kvm/x86.c, before Linux 6.7): the saved
-    // machine being
-    /// that young, its time would go back. One that is hours away before it makes KVM take both.
+    /// Ticks. A value of the time-stamp counter that lies within a second of what it is anyway, KVM
+    /// takes for an attempt to synchronize vCPUs and ignores (`kvm_synchronize_tsc`,
+    /// arch/x86/kvm/x86.c, before Linux 6.7): the saved machine being that young, its time would go
+    /// back. One that is hours away before it makes KVM take both.
     private static final long FAR_AWAY = 1L << 46;
 
     // Intel SDM 1, 13.4.2: the header follows the legacy region of 512 bytes, XSTATE_BV is its first field.
