@@ -87,7 +87,7 @@ class DynamicProgramsTest {
     private void sameAsOnTheHost(Sandbox sandbox, int exitCode, String... argv)
             throws IOException, InterruptedException {
         ExecResult guest = sandbox.exec(
-                Command.of(argv).withEnv(ENVIRONMENT).withStdin(Stdin.of(INPUT)).withTimeout(Duration.ofSeconds(120)));
+                Command.of(argv).withEnv(ENVIRONMENT).withStdin(Stdin.of(INPUT)).withTimeout(Duration.ofMinutes(2)));
         OnHost host = OnHost.run(List.of(argv), root, ENVIRONMENT, INPUT, scratch);
         assertThat(guest.stderr().text()).isEqualTo(host.stderr());
         assertThat(guest.stdout().text()).isEqualTo(host.stdout());
