@@ -31,17 +31,17 @@ enum LanguageProgram {
     private final String source;
     private final String debianPackage;
     private final String tool;
-    private final List<String> command;
+    private final String command;
 
     /// @param source resource in `languages`
     /// @param debianPackage has the tool
     /// @param tool a program in the PATH, or a file, without which this cannot be made
-    /// @param command `SOURCE` and `PROGRAM` stand for files
+    /// @param command words with a space between them; `SOURCE` and `PROGRAM` stand for files
     LanguageProgram(String source, String debianPackage, String tool, String command) {
         this.source = source;
         this.debianPackage = debianPackage;
         this.tool = tool;
-        this.command = List.of(command.split(" "));
+        this.command = command;
     }
 
     /// Its name in a directory of programs.
@@ -57,7 +57,7 @@ enum LanguageProgram {
     /// True when this machine has what it is made with.
     boolean canBeMade() {
         return Arrays.stream(Objects.requireNonNullElse(System.getenv("PATH"), "/usr/bin:/bin")
-                        .split(":"))
+                        .split(":", -1))
                 .anyMatch(directory -> Files.exists(Path.of(directory).resolve(tool)));
     }
 
@@ -66,7 +66,7 @@ enum LanguageProgram {
     void make(Path directory, Path scratch) throws IOException, InterruptedException {
         Path text = scratch.resolve(source);
         copySource(source, text);
-        List<String> words = command.stream()
+        List<String> words = Arrays.stream(command.split(" ", -1))
                 .map(word -> switch (word) {
                     case "SOURCE" -> text.toString();
                     case "PROGRAM" -> directory.resolve(fileName()).toString();

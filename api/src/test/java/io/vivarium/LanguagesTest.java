@@ -107,7 +107,7 @@ class LanguagesTest {
         ExecResult guest = sandbox.exec(Command.of(test.argv("/bin/" + program.fileName()))
                 .withEnv(ENVIRONMENT)
                 .withStdin(Stdin.of(INPUT))
-                .withTimeout(Duration.ofSeconds(120)));
+                .withTimeout(Duration.ofMinutes(2)));
         Path binary = root.resolve("bin").resolve(program.fileName());
         OnHost host = OnHost.run(test.argv(binary.toString()), root, ENVIRONMENT, INPUT, scratch);
         assertThat(withoutThreadNumbers(guest.stderr().text())).isEqualTo(withoutThreadNumbers(host.stderr()));
