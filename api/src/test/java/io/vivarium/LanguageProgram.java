@@ -15,6 +15,7 @@ import java.util.Objects;
 
 /// Statically linked programs in several languages, made from the sources among the test resources
 /// with the compilers of the machine the tests run on.
+@SuppressWarnings("ImmutableEnumChecker") // the list is one
 enum LanguageProgram {
     LUA(
             "interpreter.c",
