@@ -85,12 +85,25 @@ build_root() {
   done
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
   echo 'root:x:0:' >"$root/etc/group"
+  copy_programs "$root" /bin/bash /bin/ls /usr/bin/sort /usr/bin/ldd
   # Without a locale Java would write the arguments of programs in ASCII.
   [ ! -d /usr/lib/locale/C.utf8 ] || cp -r --parents /usr/lib/locale/C.utf8 "$root"
   "$JAVA_HOME/bin/jlink" --add-modules "$lane_java_modules" --generate-cds-archive --strip-debug --no-header-files --no-man-pages \
     --output "$root/java" >/dev/null
   copy_gcc "$root"
   copy_libraries "$root" "$root"/java/bin/java "$root"/java/lib/*.so "$root"/java/lib/server/*.so
+}
+
+# copy_programs <root> <programs>: from this machine, for the tests that run them in a guest and beside it.
+copy_programs() {
+  local root="$1" program
+  shift
+  for program in "$@"; do
+    # A link to busybox would be written through.
+    rm -f "$root/$program"
+    cp -L "$program" "$root/$program"
+    copy_libraries "$root" "$program"
+  done
 }
 
 # The C compiler of this machine, as far as it compiles and links C programs.
@@ -108,7 +121,7 @@ copy_gcc() {
   done
   # Headers and start files, not the sanitizers and the like.
   dpkg -L libc6-dev linux-libc-dev libcrypt-dev "libgcc-$(gcc -dumpversion)-dev" 2>/dev/null |
-    grep -E '^/usr/include/|/lib/gcc/.*/(include/|crt[^/]*\.o$|libgcc[^/]*\.a$)|/(crt[^/]*\.o|lib(c|c_nonshared|m|m-2[^/]*|mvec|pthread|rt|dl)\.a)$' |
+    grep -E '^/usr/include/|/lib/gcc/.*/(include/|crt[^/]*\.o$|libgcc[^/]*\.a$)|/([a-zA-Z]*crt[^/]*\.o|lib(c|c_nonshared|m|m-2[^/]*|mvec|pthread|rt|dl)\.a)$' |
     while read -r file; do
       [ ! -f "$file" ] || echo "$file"
     done | tar -c --dereference -T - -f - 2>/dev/null | tar -x -C "$root" -f -
@@ -119,7 +132,8 @@ copy_gcc() {
 copy_libraries() {
   local root="$1" library
   shift
-  ldd "$@" 2>/dev/null | grep -oE '/[^ ]*/(lib[^ /]*\.so[^ ]*|ld-linux[^ ]*)' | sort -u | while read -r library; do
+  # A script needs none, and ldd says no more than that.
+  { ldd "$@" 2>/dev/null || :; } | { grep -oE '/[^ ]*/(lib[^ /]*\.so[^ ]*|ld-linux[^ ]*)' || :; } | sort -u | while read -r library; do
     case "$library" in "$root"/*) continue ;; esac
     mkdir -p "$root/$(dirname "$library")"
     [ -e "$root/$library" ] || cp -L "$library" "$root/$library"
