@@ -21,9 +21,12 @@ final class MicroVm implements GuestHost {
     private final AgentSession agent;
     private final Guest guest;
 
+    /// The machine is whole: before, devices that take over their state may want the guest to look at them.
+    private volatile boolean started;
+
     private MicroVm(Kvm kvm, List<RegionSpec> regions, SavedMachine booted) {
         this.runner = new VcpuRunner(this::run, Carriers::execute, new Ending());
-        this.board = new Board(kvm, regions, runner::wake);
+        this.board = new Board(kvm, regions, this::wake);
         AgentPort port = new AgentPort(board.agentPort(), board::isClosing);
         this.agent = new AgentSession(port, what -> guest().crash("the guest broke the agent protocol: " + what));
         this.guest = new Guest(this, agent);
@@ -68,8 +71,15 @@ final class MicroVm implements GuestHost {
     /// @return completes when the agent is ready
     Future<AgentSession.GuestHello> start(Instant now) {
         Future<AgentSession.GuestHello> ready = agent.open(now);
+        started = true;
         runner.wake();
         return ready;
+    }
+
+    private void wake() {
+        if (started) {
+            runner.wake();
+        }
     }
 
     private VcpuStop run() {
