@@ -98,33 +98,11 @@ size_t copy_to_user(void *dst, const void *src, size_t n)
 	return copy_from_user(dst, src, n);
 }
 
-void iobuf_init_user(struct iobuf *io, struct iovec *vec, unsigned int count)
+size_t clear_user(void *dst, size_t n)
 {
-	*io = (struct iobuf){ .vec = vec };
-	for (unsigned int i = 0; i < count; i++)
-		io->left += vec[i].iov_len;
+	memset(dst, 0, n);
+	return 0;
 }
-
-static size_t move(struct iobuf *io, u8 *ours, size_t n, bool out)
-{
-	size_t done = 0;
-	for (n = MIN(n, io->left); done < n;) {
-		size_t piece = MIN(io->vec->iov_len - io->vec_offset, n - done);
-		u8 *theirs = (u8 *)io->vec->iov_base + io->vec_offset;
-		memcpy(out ? theirs : ours + done, out ? ours + done : theirs, piece);
-		done += piece;
-		io->vec_offset += piece;
-		if (io->vec_offset == io->vec->iov_len) {
-			io->vec++;
-			io->vec_offset = 0;
-		}
-	}
-	io->left -= n;
-	return n;
-}
-
-size_t iobuf_copy_out(struct iobuf *io, const void *src, size_t n) { return move(io, (u8 *)src, n, true); }
-size_t iobuf_copy_in(struct iobuf *io, void *dst, size_t n) { return move(io, dst, n, false); }
 
 static struct process process = { .pid = 1, .cred = { .euid = 1000 }, .rlimit = { [RLIMIT_NOFILE] = { 60, 60 } } };
 static struct task task = { .process = &process };

@@ -7,11 +7,11 @@ fs_test := $(BUILD)/test/fs
 fs_test_flags := -std=gnu11 -O1 -g -DSUBSTRATE_HOST_TEST -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -fno-common $(warnings)
 fs_test_kernel := $(fs_test_flags) -ffreestanding -fno-strict-aliasing $(includes)
-fs_test_objects := $(patsubst src/fs/%.c,$(fs_test)/kernel/%.o,$(sort $(wildcard src/fs/*.c))) \
+fs_test_objects := $(patsubst src/%.c,$(fs_test)/kernel/%.o,$(sort $(wildcard src/fs/*.c)) src/mm/iobuf.c) \
 	$(patsubst test/fs/%.c,$(fs_test)/%.o,$(sort $(wildcard test/fs/*.c)))
 fs_test_hosted := $(fs_test)/host.o $(fs_test)/oracle.o
 
-$(fs_test)/kernel/%.o: src/fs/%.c
+$(fs_test)/kernel/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(fs_test_kernel) -MMD -MP -c -o $@ $<
 

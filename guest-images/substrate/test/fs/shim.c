@@ -201,53 +201,6 @@ char *path_from_user(const char __user *src)
 	return path;
 }
 
-void iobuf_init_user(struct iobuf *io, struct iovec *vec, unsigned int count)
-{
-	*io = (struct iobuf){ .vec = vec };
-	for (unsigned int i = 0; i < count; i++)
-		io->left += vec[i].iov_len;
-}
-
-void iobuf_init_kernel(struct iobuf *io, struct iovec *vec, void *buf, size_t len)
-{
-	*vec = (struct iovec){ .iov_base = buf, .iov_len = len };
-	*io = (struct iobuf){ .vec = vec, .left = len, .kernel = true };
-}
-
-enum direction { OUT, IN, CLEAR };
-
-static size_t iobuf_move(struct iobuf *io, u8 *bytes, size_t n, enum direction direction)
-{
-	size_t moved = 0;
-
-	n = MIN(n, io->left);
-	while (moved < n && !io->faulted) {
-		size_t here = MIN(io->vec->iov_len - io->vec_offset, n - moved);
-		u8 *at = (u8 *)io->vec->iov_base + io->vec_offset;
-		size_t there = io->kernel ? here : reachable((u64)at, here);
-		if (here == 0) {
-			io->vec++;
-			io->vec_offset = 0;
-			continue;
-		}
-		if (direction == OUT)
-			memcpy(at, bytes + moved, there);
-		else if (direction == IN)
-			memcpy(bytes + moved, at, there);
-		else
-			memset(at, 0, there);
-		io->faulted = there < here;
-		io->vec_offset += there;
-		moved += there;
-	}
-	io->left -= moved;
-	return moved;
-}
-
-size_t iobuf_copy_out(struct iobuf *io, const void *src, size_t n) { return iobuf_move(io, (u8 *)src, n, OUT); }
-size_t iobuf_copy_in(struct iobuf *io, void *dst, size_t n) { return iobuf_move(io, dst, n, IN); }
-size_t iobuf_clear(struct iobuf *io, size_t n) { return iobuf_move(io, NULL, n, CLEAR); }
-
 /* ---- tasks ---- */
 
 struct task *current_task(void) { return &test_task; }
