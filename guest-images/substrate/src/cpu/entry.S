@@ -16,6 +16,10 @@
 
 .macro PUSH_GENERAL rax
 	push	%rdi
+	PUSH_AFTER_RDI \rax
+.endm
+
+.macro PUSH_AFTER_RDI rax
 	push	%rsi
 	push	%rdx
 	push	%rcx
@@ -212,20 +216,7 @@ trap_bounced:
 /* Stack: vector, error, rip, cs, rflags, rsp, ss. The vector stands where pt_regs has rdi. */
 trap_native:
 	xchg	%rdi, (%rsp)
-	push	%rsi
-	push	%rdx
-	push	%rcx
-	push	%rax
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_AFTER_RDI %rax
 	/* The program's AC flag would open its memory to the kernel; `clac` is not on every processor. */
 	pushfq
 	andl	$~0x40000, (%rsp)

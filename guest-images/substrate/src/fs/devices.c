@@ -129,21 +129,6 @@ static struct node *device(u32 number)
 	return node;
 }
 
-static struct node *link_to(const char *target)
-{
-	struct node *node = node_new(FS_DEV, S_IFLNK | 0777);
-
-	if (!node)
-		return NULL;
-	node->size = strlen(target);
-	node->target = kstrndup(target, node->size);
-	if (!node->target) {
-		node_put(node);
-		return NULL;
-	}
-	return node;
-}
-
 static struct node *directory(enum fs_id fs, u32 mode)
 {
 	struct node *node = node_new(fs, S_IFDIR | mode);
@@ -180,7 +165,7 @@ static long dev_populate(struct node *dev)
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(devices); i++)
 		error = add(dev, devices[i].name, device(devices[i].number));
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(links); i++)
-		error = add(dev, links[i].name, link_to(links[i].target));
+		error = add(dev, links[i].name, node_new_link(FS_DEV, links[i].target));
 	if (error == 0)
 		error = add(dev, "shm", directory(FS_SHM, S_ISVTX | 0777));
 	if (error == 0)

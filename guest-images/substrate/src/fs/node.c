@@ -72,6 +72,21 @@ struct node *node_new(enum fs_id fs, u32 mode)
 	return node;
 }
 
+struct node *node_new_link(enum fs_id fs, const char *target)
+{
+	struct node *node = node_new(fs, S_IFLNK | 0777);
+
+	if (!node)
+		return NULL;
+	node->size = strlen(target);
+	node->target = kstrndup(target, node->size);
+	if (!node->target) {
+		node_put(node);
+		return NULL;
+	}
+	return node;
+}
+
 struct node *node_new_anonymous(u32 mode)
 {
 	return node_new(FS_ANONYMOUS, mode);

@@ -127,6 +127,8 @@ extern struct root_fs root_fs;
 
 /* A node that is in no directory yet, owned by the current task: one reference, or NULL. */
 struct node *node_new(enum fs_id fs, u32 mode);
+/* As node_new, a symbolic link. */
+struct node *node_new_link(enum fs_id fs, const char *target);
 /* The node of an inode of the image: one reference, or ERR_PTR. */
 struct node *node_of_lower(u64 nid);
 void nid_table_drop(struct node *node);

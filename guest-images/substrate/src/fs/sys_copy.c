@@ -12,6 +12,20 @@
 #define SPLICE_F_NONBLOCK 2u /* splice(2) */
 #define SPLICE_F_ALL 15u
 
+/* What is copied from and to, both held; an error when the descriptors are not open for that. */
+static long get_both(int in_fd, struct file **in, int out_fd, struct file **out)
+{
+	*in = fd_get_readable(in_fd);
+	if (IS_ERR(*in))
+		return PTR_ERR(*in);
+	*out = fd_get_writable(out_fd);
+	if (IS_ERR(*out)) {
+		file_put(*in);
+		return PTR_ERR(*out);
+	}
+	return 0;
+}
+
 static ssize_t read_chunk(struct file *file, void *buf, size_t len, u64 *pos)
 {
 	struct iovec vec;
@@ -87,16 +101,12 @@ static ssize_t send_file(struct file *out, struct file *in, s64 __user *offset, 
 
 SYSCALL_DEFINE4(sendfile, int, out_fd, int, in_fd, s64 __user *, offset, size_t, count)
 {
-	struct file *in = fd_get_readable(in_fd), *out;
+	struct file *in, *out;
+	long error = get_both(in_fd, &in, out_fd, &out);
 	ssize_t n;
 
-	if (IS_ERR(in))
-		return PTR_ERR(in);
-	out = fd_get_writable(out_fd);
-	if (IS_ERR(out)) {
-		file_put(in);
-		return PTR_ERR(out);
-	}
+	if (error)
+		return error;
 	n = (s64)count < 0 ? -EINVAL : send_file(out, in, offset, count);
 	file_put(in);
 	file_put(out);
@@ -133,17 +143,12 @@ SYSCALL_DEFINE6(copy_file_range, int, in_fd, s64 __user *, in_offset, int, out_f
                 u32, flags)
 {
 	struct file *in, *out;
+	long error = get_both(in_fd, &in, out_fd, &out);
 	u64 in_at = 0, out_at = 0;
 	ssize_t n;
 
-	in = fd_get_readable(in_fd);
-	if (IS_ERR(in))
-		return PTR_ERR(in);
-	out = fd_get_writable(out_fd);
-	if (IS_ERR(out)) {
-		file_put(in);
-		return PTR_ERR(out);
-	}
+	if (error)
+		return error;
 	n = get_offset(in_offset, &in_at);
 	if (n == 0)
 		n = get_offset(out_offset, &out_at);
@@ -237,20 +242,16 @@ static ssize_t do_splice_files(struct file *in, s64 __user *in_offset, struct fi
 SYSCALL_DEFINE6(splice, int, in_fd, s64 __user *, in_offset, int, out_fd, s64 __user *, out_offset, size_t, len, u32, flags)
 {
 	struct file *in, *out;
+	long error;
 	ssize_t n;
 
 	if (flags & ~SPLICE_F_ALL)
 		return -EINVAL;
 	if (len == 0)
 		return 0;
-	in = fd_get_readable(in_fd);
-	if (IS_ERR(in))
-		return PTR_ERR(in);
-	out = fd_get_writable(out_fd);
-	if (IS_ERR(out)) {
-		file_put(in);
-		return PTR_ERR(out);
-	}
+	error = get_both(in_fd, &in, out_fd, &out);
+	if (error)
+		return error;
 	n = do_splice_files(in, in_offset, out, out_offset, MIN(len, MAX_RW_COUNT), flags);
 	file_put(in);
 	file_put(out);

@@ -133,21 +133,6 @@ SYSCALL_DEFINE4(mknodat, int, dirfd, const char __user *, path, u32, mode, u32, 
 	return make_node(dirfd, path, mode, device);
 }
 
-static struct node *new_link(enum fs_id fs, const char *target)
-{
-	struct node *node = node_new(fs, S_IFLNK | 0777);
-
-	if (!node)
-		return NULL;
-	node->size = strlen(target);
-	node->target = kstrndup(target, node->size);
-	if (!node->target) {
-		node_put(node);
-		return NULL;
-	}
-	return node;
-}
-
 static long make_symlink(const char __user *user_target, int dirfd, const char __user *user)
 {
 	char *target = path_from_user(user_target);
@@ -161,7 +146,7 @@ static long make_symlink(const char __user *user_target, int dirfd, const char _
 	if (error == 0) {
 		error = walk_to_new_name(&w, path.start, path.text, false);
 		if (error == 0)
-			error = enter(&w, new_link(w.dir->fs, target));
+			error = enter(&w, node_new_link(w.dir->fs, target));
 		walk_end(&w);
 		user_path_put(&path);
 	}
