@@ -18,8 +18,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.MatchResult;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -36,7 +34,6 @@ class DynamicProgramsTest {
             Map.of("GREETING", "hello", "LC_ALL", "C.UTF-8", "TZ", "UTC");
     private static final String INPUT = "first line\nsecond, the last";
     private static final Path PYTHON = Path.of("/usr/bin/python3");
-    private static final Pattern ABSOLUTE_PATH = Pattern.compile("/\\S+");
 
     /// Of the standard library, but of no use to the script.
     private static final Set<String> LEFT_OUT = Set.of(
@@ -60,8 +57,8 @@ class DynamicProgramsTest {
 
     @Test
     void listsAndSorts() throws IOException, InterruptedException {
-        addProgram(Path.of("/bin/ls"));
-        addProgram(Path.of("/usr/bin/sort"));
+        HostProgram.copy(Path.of("/bin/ls"), root);
+        HostProgram.copy(Path.of("/usr/bin/sort"), root);
         try (Image image = Image.directory(root);
                 Sandbox sandbox = Sandbox.launch(image)) {
             sameAsOnTheHost(sandbox, 0, "/bin/ls", "-ln", "--time-style=full-iso", "data/text");
@@ -75,7 +72,7 @@ class DynamicProgramsTest {
         assumeThat(PYTHON)
                 .as("python3 is not installed, whose interpreter is run here")
                 .exists();
-        addProgram(PYTHON);
+        HostProgram.copy(PYTHON, root);
         addLibraryOfPython();
         LanguageProgram.copySource("script.py", root.resolve("data/script.py"));
         try (Image image = Image.directory(root);
@@ -94,22 +91,6 @@ class DynamicProgramsTest {
         assertThat(guest.exitCode()).isEqualTo(host.exitCode()).isEqualTo(exitCode);
     }
 
-    /// Copies a program of the host and the libraries it is linked with to the same places in the root.
-    private void addProgram(Path program) throws IOException, InterruptedException {
-        addFile(program);
-        for (String library : absolutePaths(output("ldd", program.toString()))) {
-            addFile(Path.of(library));
-        }
-    }
-
-    private void addFile(Path file) throws IOException {
-        Path copy = root.resolve(file.toString().substring(1));
-        if (!Files.exists(copy)) {
-            Files.createDirectories(copy.getParent());
-            Files.copy(file, copy);
-        }
-    }
-
     private void addLibraryOfPython() throws IOException, InterruptedException {
         Path library = Path.of(output(PYTHON.toString(), "-c", "import os; print(os.path.dirname(os.__file__))")
                 .strip());
@@ -124,12 +105,8 @@ class DynamicProgramsTest {
                     .forEach(files::add);
         }
         for (Path file : files) {
-            addFile(file);
+            HostProgram.copyFile(file, root);
         }
-    }
-
-    private static List<String> absolutePaths(String text) {
-        return ABSOLUTE_PATH.matcher(text).results().map(MatchResult::group).toList();
     }
 
     private static String output(String... argv) throws IOException, InterruptedException {

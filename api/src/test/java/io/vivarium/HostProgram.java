@@ -29,7 +29,8 @@ final class HostProgram {
         }
     }
 
-    private static void copyFile(Path file, Path root) throws IOException {
+    /// Copies one file to the same place in the root, if it is not there.
+    static void copyFile(Path file, Path root) throws IOException {
         Path copy = root.resolve(Path.of("/").relativize(file));
         if (!Files.exists(copy)) {
             Files.createDirectories(copy.getParent());

@@ -4,11 +4,14 @@ package io.vivarium;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
+import java.io.OutputStream;
+import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /// How a program ended on the host, in a directory made its root: what a sandbox is compared with.
 ///
@@ -16,18 +19,34 @@ import java.util.List;
 record InChroot(String stdout, String stderr, int exitCode) {
     /// Runs it with nothing but `PATH` in its environment and nothing on its standard input.
     static InChroot run(Path root, List<String> argv) throws IOException, InterruptedException {
+        return run(root, argv, Map.of(), Redirect.from(Path.of("/dev/null").toFile()), "");
+    }
+
+    /// Runs it with more than `PATH` in its environment and a pipe as its standard input.
+    static InChroot run(Path root, List<String> argv, Map<String, String> more, String input)
+            throws IOException, InterruptedException {
+        return run(root, argv, more, Redirect.PIPE, input);
+    }
+
+    private static InChroot run(Path root, List<String> argv, Map<String, String> more, Redirect stdin, String input)
+            throws IOException, InterruptedException {
         assumeThat(Files.getOwner(Path.of("/proc/self")).getName())
                 .as("chroot(2) is root's")
                 .isEqualTo("root");
         List<String> command = new ArrayList<>(List.of("/bin/busybox", "chroot", root.toString()));
         command.addAll(argv);
-        ProcessBuilder builder =
-                new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
+        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(stdin);
         builder.environment().clear();
+        builder.environment().putAll(more);
         builder.environment().put("PATH", SandboxSpec.DEFAULT_ENV.get("PATH"));
         Path errors = Files.createTempFile("vivarium-test-", ".err");
         try {
             Process process = builder.redirectError(errors.toFile()).start();
+            try (OutputStream pipe = process.getOutputStream()) {
+                pipe.write(input.getBytes(StandardCharsets.UTF_8));
+            } catch (IOException e) {
+                // It did not want to read.
+            }
             String stdout = new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
             return new InChroot(stdout, Files.readString(errors, StandardCharsets.ISO_8859_1), process.waitFor());
         } finally {

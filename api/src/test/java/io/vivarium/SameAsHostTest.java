@@ -2,17 +2,15 @@
 package io.vivarium;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -89,41 +87,12 @@ class SameAsHostTest {
         guestArgv.addAll(test.arguments);
         ExecResult guest =
                 sandbox.exec(Command.of(guestArgv).withEnv("TZ", "UTC").withStdin(Stdin.of(test.input)));
-        OnHost host = onHost(test);
-        assertThat(guest.stderr().text()).isEqualTo(host.stderr);
-        assertThat(new String(guest.stdout().bytes(), StandardCharsets.ISO_8859_1))
-                .isEqualTo(host.stdout);
-        assertThat(guest.exitCode()).isEqualTo(host.exitCode);
-    }
-
-    /// @param stdout every byte a character
-    private record OnHost(String stdout, String stderr, int exitCode) {}
-
-    /// Runs it in the image's directory made the root, which the owner root may do; others see it by path names.
-    private static OnHost onHost(Case test) throws IOException, InterruptedException {
-        List<String> argv =
-                new ArrayList<>(List.of("/bin/busybox", "chroot", RealPrograms.ROOT.toString(), "/bin/busybox"));
-        assumeThat(Files.getOwner(Path.of("/proc/self")).getName())
-                .as("chroot(2) is root's")
-                .isEqualTo("root");
-        argv.addAll(test.arguments);
-        ProcessBuilder builder = new ProcessBuilder(argv);
-        builder.environment().clear();
-        builder.environment().put("TZ", "UTC");
-        builder.environment().put("PATH", SandboxSpec.DEFAULT_ENV.get("PATH"));
-        Path errors = Files.createTempFile("vivarium-test-", ".err");
-        try {
-            Process process = builder.redirectError(errors.toFile()).start();
-            try (OutputStream stdin = process.getOutputStream()) {
-                stdin.write(test.input.getBytes(StandardCharsets.UTF_8));
-            } catch (IOException e) {
-                // It did not want to read.
-            }
-            String stdout = new String(process.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
-            return new OnHost(stdout, Files.readString(errors), process.waitFor());
-        } finally {
-            Files.delete(errors);
-        }
+        InChroot host = InChroot.run(RealPrograms.ROOT, guestArgv, Map.of("TZ", "UTC"), test.input);
+        assertThat(new InChroot(
+                        new String(guest.stdout().bytes(), StandardCharsets.ISO_8859_1),
+                        new String(guest.stderr().bytes(), StandardCharsets.ISO_8859_1),
+                        guest.exitCode()))
+                .isEqualTo(host);
     }
 
     @Test
