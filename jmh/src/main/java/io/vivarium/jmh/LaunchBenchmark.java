@@ -5,9 +5,6 @@ import io.vivarium.ExecResult;
 import io.vivarium.Image;
 import io.vivarium.Sandbox;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -32,49 +29,44 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 3, time = 5)
 @Measurement(iterations = 5, time = 5)
 public class LaunchBenchmark {
-    private static final String BUSYBOX = "/bin/busybox";
-
+    private GuestFiles files;
     private Image image;
     private Sandbox running;
 
     /// Builds the root image and starts the sandbox of [#exec()].
     @Setup
     public void setUp() throws IOException {
-        Path root = Files.createTempDirectory("vivarium-jmh");
-        Files.createDirectories(root.resolve("bin"));
-        Files.copy(
-                Path.of(BUSYBOX),
-                root.resolve("bin/busybox"),
-                StandardCopyOption.COPY_ATTRIBUTES,
-                StandardCopyOption.REPLACE_EXISTING);
-        image = Image.directory(root);
+        files = GuestFiles.write();
+        image = Image.erofs(files.root());
         running = Sandbox.launch(image);
     }
 
     /// Ends that sandbox.
     @TearDown
-    public void tearDown() {
+    public void tearDown() throws IOException {
         running.close();
+        image.close();
+        files.close();
     }
 
     /// A fresh machine, one program, gone again.
     @Benchmark
     public ExecResult launchExecClose() {
         try (Sandbox sandbox = Sandbox.launch(image)) {
-            return sandbox.exec(BUSYBOX, "echo", "hi");
+            return sandbox.exec(GuestFiles.BUSYBOX, "echo", "hi");
         }
     }
 
     /// One program in a machine that is there.
     @Benchmark
     public ExecResult exec() {
-        return running.exec(BUSYBOX, "echo", "hi");
+        return running.exec(GuestFiles.BUSYBOX, "echo", "hi");
     }
 
     /// The same program as a process of the host.
     @Benchmark
     public byte[] processBuilder() throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(BUSYBOX, "echo", "hi").start();
+        Process process = new ProcessBuilder(GuestFiles.BUSYBOX, "echo", "hi").start();
         byte[] output = process.getInputStream().readAllBytes();
         process.waitFor();
         return output;

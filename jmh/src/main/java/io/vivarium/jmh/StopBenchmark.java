@@ -6,8 +6,6 @@ import io.vivarium.ExecResult;
 import io.vivarium.Image;
 import io.vivarium.Sandbox;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -34,30 +32,30 @@ import org.openjdk.jmh.annotations.Warmup;
 public class StopBenchmark {
     private static final Duration TIMEOUT = Duration.ofMillis(20);
 
+    private GuestFiles files;
     private Image image;
     private Sandbox sandbox;
 
     /// Starts the sandbox.
     @Setup
     public void setUp() throws IOException {
-        Path root = Files.createTempDirectory("vivarium-jmh");
-        Files.createDirectories(root.resolve("bin"));
-        Files.copy(Path.of("/bin/busybox"), root.resolve("bin/busybox"));
-        image = Image.directory(root);
+        files = GuestFiles.write();
+        image = Image.erofs(files.root());
         sandbox = Sandbox.launch(image);
     }
 
     /// Ends it.
     @TearDown
-    public void tearDown() {
+    public void tearDown() throws IOException {
         sandbox.close();
         image.close();
+        files.close();
     }
 
     /// A loop without end and its timeout.
     @Benchmark
     public ExecResult endlessLoop() {
-        return sandbox.exec(
-                Command.of("/bin/busybox", "sh", "-c", "while :; do :; done").withTimeout(TIMEOUT));
+        return sandbox.exec(Command.of(GuestFiles.BUSYBOX, "sh", "-c", "while :; do :; done")
+                .withTimeout(TIMEOUT));
     }
 }
