@@ -36,9 +36,9 @@ record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
     /// @throws KvmException if the host refuses
     SavedMachine boot(MachineMap map, RegionSpec image, Duration limit) {
         try (Board board = new Board(kvm, map.regions(image), () -> {})) {
-            load(board.machine().memory(), map);
-            new LinuxBoot(kernel.entry(), BootParams.ADDRESS)
-                    .enter(board.machine().vcpu(0));
+            LinuxBoot boot = new LinuxBoot(kernel.entry(), BootParams.ADDRESS);
+            load(boot, board.machine().memory(), map);
+            boot.enter(board.machine().vcpu(0));
             board.connectConsole();
             board.agentPort().connect(new NobodySpeaksYet());
             AtomicBoolean late = new AtomicBoolean();
@@ -67,14 +67,14 @@ record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
                 + board.consoleText().stripTrailing());
     }
 
-    private void load(GuestMemory memory, MachineMap map) {
+    private void load(LinuxBoot boot, GuestMemory memory, MachineMap map) {
         MemorySegment all = memory.writableSlice(0, Math.ceilDiv(kernel.end(), HUGE_PAGE) * HUGE_PAGE);
         try {
             kernel.load(all);
         } catch (ImageException e) {
             throw new IllegalStateException("the memory was made for this kernel", e);
         }
-        new LinuxBoot(kernel.entry(), BootParams.ADDRESS).writeTables(memory);
+        boot.writeTables(memory);
         new BootParams(commandLine, map.memoryMap()).write(all);
         byte[] seed = new byte[BootParams.SEED_BYTES];
         RANDOM.nextBytes(seed);
