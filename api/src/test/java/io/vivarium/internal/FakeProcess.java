@@ -94,6 +94,7 @@ public final class FakeProcess {
                 length = Math.min(Math.min(credit[stream], bytes.length - at), 65_536);
                 credit[stream] -= length;
                 outstanding[stream] -= length;
+                notifyAll();
             }
             writeUnchecked(stream, bytes, at, length);
             at += length;
