@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.guestimages.boot.CommandLine;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.MmioDevice;
@@ -11,8 +12,11 @@ import io.vivarium.virtio.ConsoleLog;
 import io.vivarium.virtio.ConsolePort;
 import io.vivarium.virtio.FaultPolicy;
 import io.vivarium.virtio.VirtioConsole;
+import io.vivarium.virtio.VirtioDevice;
 import io.vivarium.virtio.VirtioMmioTransport;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /// A machine and the devices that a sandbox needs: console with the agent's port, wake timer, reset line.
 ///
@@ -27,23 +31,44 @@ final class Board implements AutoCloseable {
     private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
     private final Runnable wake;
     private final Machine machine;
-    private final VirtioMmioTransport transport;
+    private final List<VirtioMmioTransport> transports;
     private volatile boolean closing;
 
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
     Board(Kvm kvm, List<RegionSpec> regions, Runnable wake) {
         this.wake = wake;
-        BehindBus consoleWindow = new BehindBus();
+        List<VirtioDevice> devices = devices();
+        List<BehindBus> windows =
+                Stream.generate(BehindBus::new).limit(devices.size()).toList();
         Machine.Builder builder = Machine.builder(kvm)
-                .mmio(MachineMap.CONSOLE, VirtioMmioTransport.WINDOW_SIZE, consoleWindow)
                 .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
                 .port(ResetPort.PORT, 1, new ResetPort(this::reset))
                 .interruptsOnlyWake();
+        for (int i = 0; i < windows.size(); i++) {
+            builder.mmio(MachineMap.window(i), VirtioMmioTransport.WINDOW_SIZE, windows.get(i));
+        }
         regions.forEach(builder::region);
         this.machine = builder.build();
-        this.transport = new VirtioMmioTransport(
-                console, machine.memory(), () -> interrupt(MachineMap.CONSOLE_IRQ), FaultPolicy.END_MACHINE);
-        consoleWindow.device = transport;
+        this.transports = new ArrayList<>();
+        for (int i = 0; i < devices.size(); i++) {
+            int irq = MachineMap.irq(i);
+            VirtioMmioTransport transport = new VirtioMmioTransport(
+                    devices.get(i), machine.memory(), () -> interrupt(irq), FaultPolicy.END_MACHINE);
+            transports.add(transport);
+            windows.get(i).device = transport;
+        }
+    }
+
+    /// The virtio devices, in the order of their windows, interrupts and saved states.
+    private List<VirtioDevice> devices() {
+        return List.of(console);
+    }
+
+    /// What the guest kernel has to be told of the board.
+    ///
+    /// @param tscKhz frequency of the time-stamp counter
+    CommandLine commandLine(int tscKhz) {
+        return MachineMap.commandLine(tscKhz, transports.size());
     }
 
     /// Connects the console's text to its log.
@@ -76,12 +101,12 @@ final class Board implements AutoCloseable {
         if (wakeTimer.isArmed()) {
             throw new IllegalStateException("a machine whose wake timer is armed");
         }
-        return SavedMachine.save("vivarium-guest", kvm, machine, List.of(transport));
+        return SavedMachine.save("vivarium-guest", kvm, machine, transports);
     }
 
     /// Goes on where a saved one was.
     void restore(SavedMachine saved) {
-        saved.restore(machine, List.of(transport));
+        saved.restore(machine, transports);
     }
 
     private void interrupt(int irq) {

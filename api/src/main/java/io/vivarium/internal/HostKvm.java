@@ -39,7 +39,7 @@ record HostKvm(Kvm kvm, ColdBoot coldBoot) {
 
     private static HostKvm create(Kvm kvm) {
         try {
-            return new HostKvm(kvm, new ColdBoot(kvm, Substrate.kernel(), MachineMap.commandLine(tscKhz(kvm))));
+            return new HostKvm(kvm, new ColdBoot(kvm, Substrate.kernel(), tscKhz(kvm)));
         } catch (RuntimeException | Error e) {
             kvm.close();
             throw e;

@@ -16,8 +16,8 @@ class MachineMapTest {
 
     @Test
     void theKernelIsToldOfItsDevices() {
-        assertThat(MachineMap.commandLine(4711))
-                .hasToString("console=hvc0 virtio_mmio.device=4K@0xd0000000:5 tsc_early_khz=4711"
-                        + " vivarium.wake_timer=0xd00ff000:6 root=pmem0 rootfstype=erofs");
+        assertThat(MachineMap.commandLine(4711, 2))
+                .hasToString("console=hvc0 virtio_mmio.device=4K@0xd0000000:5 virtio_mmio.device=4K@0xd0001000:6"
+                        + " tsc_early_khz=4711 vivarium.wake_timer=0xd00ff000:4 root=pmem0 rootfstype=erofs");
     }
 }
