@@ -55,7 +55,11 @@ public final class VirtioFault extends RuntimeException {
         /// A console control message whose event no driver may send, or none has.
         CONTROL_EVENT,
         /// A console control message that was not its turn.
-        CONTROL_ORDER
+        CONTROL_ORDER,
+        /// A block request without all of its header (§5.2.6).
+        BLOCK_HEADER,
+        /// A block request without a byte for its status (§5.2.6).
+        BLOCK_STATUS
     }
 
     private final Kind kind;
