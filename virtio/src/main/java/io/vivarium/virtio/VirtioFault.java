@@ -55,7 +55,11 @@ public final class VirtioFault extends RuntimeException {
         /// A console control message whose event no driver may send, or none has.
         CONTROL_EVENT,
         /// A console control message that was not its turn.
-        CONTROL_ORDER
+        CONTROL_ORDER,
+        /// A request of page numbers for a balloon that is no multiple of 4 bytes, or has too many (§5.5.6).
+        BALLOON_REQUEST_SIZE,
+        /// A page number that is not in guest memory, or in memory that the guest may only read (§5.5.6).
+        BALLOON_PAGE
     }
 
     private final Kind kind;

@@ -113,6 +113,7 @@ public final class VirtioMmioTransport implements MmioDevice {
     private long continueQueues;
     private final QueueRegisters[] queueRegisters;
     private final @Nullable VirtQueue[] queues;
+    private final QueueCounters[] counters;
     private @Nullable VirtioFault fault;
     private long refusals;
     private @Nullable Refusal lastRefusal;
@@ -154,8 +155,10 @@ public final class VirtioMmioTransport implements MmioDevice {
                 | VirtioFeature.EVENT_IDX.mask();
         this.queues = new @Nullable VirtQueue[device.queueCount()];
         this.queueRegisters = new QueueRegisters[device.queueCount()];
+        this.counters = new QueueCounters[device.queueCount()];
         for (int i = 0; i < queueRegisters.length; i++) {
             queueRegisters[i] = new QueueRegisters();
+            counters[i] = new QueueCounters();
         }
         lock.interruptWith(interrupt);
     }
@@ -185,6 +188,18 @@ public final class VirtioMmioTransport implements MmioDevice {
         lock.acquire();
         try {
             return lastRefusal;
+        } finally {
+            lock.release();
+        }
+    }
+
+    /// What went through a queue. Any thread.
+    ///
+    /// @param queue below [VirtioDevice#queueCount]
+    public QueueStatistics statistics(int queue) {
+        lock.acquire();
+        try {
+            return counters[queue].statistics();
         } finally {
             lock.release();
         }
@@ -314,7 +329,14 @@ public final class VirtioMmioTransport implements MmioDevice {
     }
 
     private VirtQueue newQueue(int index) {
-        return new VirtQueue(index, device.maxQueueSize(index), queueRegisters[index], memory, regions, driverFeatures);
+        return new VirtQueue(
+                index,
+                device.maxQueueSize(index),
+                queueRegisters[index],
+                memory,
+                regions,
+                driverFeatures,
+                counters[index]);
     }
 
     private long readConfig(long offset, int size) {
@@ -548,6 +570,7 @@ public final class VirtioMmioTransport implements MmioDevice {
         } else if (!isLive() || queues[index] == null) {
             refuse(Refusal.NOTIFY_ORDER);
         } else {
+            counters[index].notificationsReceived++;
             notifyDevice(index);
         }
     }
@@ -555,7 +578,12 @@ public final class VirtioMmioTransport implements MmioDevice {
     private void notifyDevice(int index) {
         VirtQueue queue = link.queue(index);
         if (queue != null) {
-            device.notified(queue);
+            try {
+                device.notified(queue);
+            } catch (VirtioFault e) {
+                counters[index].errors++;
+                throw e;
+            }
         }
     }
 
@@ -587,6 +615,11 @@ public final class VirtioMmioTransport implements MmioDevice {
         @Override
         public long negotiatedFeatures() {
             return driverFeatures;
+        }
+
+        @Override
+        public GuestMemory memory() {
+            return memory;
         }
 
         @Override
