@@ -29,13 +29,16 @@ final class Board implements AutoCloseable {
     private final VirtioConsole console =
             VirtioConsole.builder().port(AGENT_PORT).build();
     private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
+    private final DiskDrives disks;
     private final Runnable wake;
     private final Machine machine;
     private final List<VirtioMmioTransport> transports;
     private volatile boolean closing;
 
+    /// @param disks closed with it
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
-    Board(Kvm kvm, List<RegionSpec> regions, Runnable wake) {
+    Board(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, Runnable wake) {
+        this.disks = disks;
         this.wake = wake;
         List<VirtioDevice> devices = devices();
         List<BehindBus> windows =
@@ -59,9 +62,10 @@ final class Board implements AutoCloseable {
         }
     }
 
-    /// The virtio devices, in the order of their windows, interrupts and saved states.
+    /// The virtio devices, in the order of their windows, interrupts and saved states: disks come last, because their number
+    /// differs.
     private List<VirtioDevice> devices() {
-        return List.of(console);
+        return Stream.concat(Stream.of(console), disks.devices().stream()).toList();
     }
 
     /// What the guest kernel has to be told of the board.
@@ -128,6 +132,7 @@ final class Board implements AutoCloseable {
     /// Has the vCPU stop for good, soon.
     void stop() {
         wakeTimer.stop();
+        disks.stop();
         machine.stop();
     }
 
@@ -135,7 +140,9 @@ final class Board implements AutoCloseable {
     public void close() {
         closing = true;
         wakeTimer.stop();
+        disks.stop();
         machine.close();
+        disks.close();
     }
 
     /// A device that is made after the bus it sits on, because it needs the machine's memory.

@@ -9,7 +9,8 @@ import io.vivarium.snapshot.MemoryTemplate;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Where everything lies in the guest-physical memory of a machine.
+/// Where everything lies in the guest-physical memory of a machine, and what a kernel that boots on it finds besides: of two
+/// machines with equal maps, either can go on where the other one has booted to.
 ///
 /// | Address | What |
 /// |---|---|
@@ -23,7 +24,8 @@ import java.util.List;
 ///
 /// @param memory bytes of RAM, a multiple of 2 MiB
 /// @param imageSize bytes of the root image
-record MachineMap(long memory, long imageSize) {
+/// @param disks in the order in which the guest names them
+record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
     static final long WAKE_TIMER = 0xD00F_F000L;
     static final int WAKE_TIMER_IRQ = 4;
 

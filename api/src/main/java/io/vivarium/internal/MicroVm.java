@@ -24,9 +24,9 @@ final class MicroVm implements GuestHost {
     /// The machine is whole: before, devices that take over their state may want the guest to look at them.
     private volatile boolean started;
 
-    private MicroVm(Kvm kvm, List<RegionSpec> regions, SavedMachine booted) {
+    private MicroVm(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, SavedMachine booted) {
         this.runner = new VcpuRunner(this::run, Carriers::execute, new Ending());
-        this.board = new Board(kvm, regions, this::wake);
+        this.board = new Board(kvm, regions, disks, this::wake);
         AgentPort port = new AgentPort(board.agentPort(), board::isClosing);
         this.agent = new AgentSession(port, what -> guest().crash("the guest broke the agent protocol: " + what));
         this.guest = new Guest(this, agent);
@@ -46,15 +46,25 @@ final class MicroVm implements GuestHost {
             throw new LaunchFailedException("the image %s has %d bytes: a guest can have %d"
                     .formatted(spec.image(), root.size(), MachineMap.MAX_IMAGE));
         }
-        MachineMap map = new MachineMap(spec.memory().bytes(), root.size());
         HostKvm host = HostKvm.get();
+        DiskDrives disks = DiskDrives.open(spec.disks());
+        try {
+            return assemble(host, spec, root, disks);
+        } catch (RuntimeException | Error e) {
+            disks.close();
+            throw e;
+        }
+    }
+
+    private static MicroVm assemble(HostKvm host, SandboxSpec spec, RootFile root, DiskDrives disks) {
+        MachineMap map = new MachineMap(spec.memory().bytes(), root.size(), disks.shapes());
         try {
             RegionSpec image = RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file());
             return root.ready()
                     .with(
                             map,
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
-                            booted -> new MicroVm(host.kvm(), map.regions(booted.memory(), image), booted));
+                            booted -> new MicroVm(host.kvm(), map.regions(booted.memory(), image), disks, booted));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
         } catch (IllegalStateException e) {

@@ -143,6 +143,30 @@ public final class GuestMemory {
         return segments[region].asSlice(guestPhysicalAddress - starts[region], length);
     }
 
+    /// Gives pages back to the host, which has no memory in them until somebody touches them again
+    /// (`MADV_DONTNEED`, madvise(2)). They are then as they were when the region was mapped: zeros in
+    /// [RegionSpec.Anonymous], the file's content in [RegionSpec.CopyOnWrite].
+    ///
+    /// The machine must not be closed meanwhile: for devices, on the thread of a vCPU, and for the owner.
+    ///
+    /// @param guestPhysicalAddress where they start, unsigned; a multiple of 4096
+    /// @param length bytes; a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region, or the region is read-only,
+    /// and so shared with others
+    /// @throws IllegalArgumentException if they are not whole pages
+    /// @throws KvmException if the host refuses, as for memory that is locked
+    public void release(long guestPhysicalAddress, long length) {
+        if (guestPhysicalAddress % Mapping.PAGE_SIZE != 0 || length % Mapping.PAGE_SIZE != 0) {
+            throw new IllegalArgumentException(
+                    "0x%x bytes at 0x%x are not whole pages".formatted(length, guestPhysicalAddress));
+        }
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        if (length > 0) {
+            KvmException.check(
+                    "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+        }
+    }
+
     private int find(long address, long length) {
         // Regions end below 2^63 and ascend, so that a negative (that is, huge) address is below the first of them.
         for (int i = 0; i < starts.length && address >= starts[i]; i++) {

@@ -20,12 +20,14 @@ public final class BlockException extends Exception {
     }
 
     private final Kind kind;
+    private final String detail;
 
     /// @param kind what went wrong
     /// @param detail where, and with which values
     public BlockException(Kind kind, String detail) {
         super(kind + ": " + detail);
         this.kind = kind;
+        this.detail = detail;
     }
 
     /// @param kind what went wrong
@@ -34,10 +36,16 @@ public final class BlockException extends Exception {
     public BlockException(Kind kind, String detail, Throwable cause) {
         super(kind + ": " + detail, cause);
         this.kind = kind;
+        this.detail = detail;
     }
 
     /// What went wrong.
     public Kind kind() {
         return kind;
+    }
+
+    /// Where, and with which values.
+    public String detail() {
+        return detail;
     }
 }

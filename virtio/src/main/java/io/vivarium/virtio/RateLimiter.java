@@ -19,6 +19,18 @@ public final class RateLimiter {
     private static final long SECOND = 1_000_000_000;
     private static final long MAX_CHARGE = 1L << 32;
 
+    private static final Timer NEVER_ASKED = new Timer() {
+        @Override
+        public long nanoTime() {
+            return 0;
+        }
+
+        @Override
+        public void after(long nanos, Runnable task) {
+            throw new AssertionError("without a limit nothing waits");
+        }
+    };
+
     private final Timer timer;
     private final Runnable resume;
     private final @Nullable Level bytes;
@@ -37,6 +49,11 @@ public final class RateLimiter {
         long now = timer.nanoTime();
         bytes = limit.bytes() == null ? null : new Level(limit.bytes(), now);
         operations = limit.operations() == null ? null : new Level(limit.operations(), now);
+    }
+
+    /// One that admits everything.
+    static RateLimiter unlimited() {
+        return new RateLimiter(RateLimit.none(), NEVER_ASKED, () -> {});
     }
 
     /// Whether a request may be taken now. If not, `resume` is called when it may; once, however often this is

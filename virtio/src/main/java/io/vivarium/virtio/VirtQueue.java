@@ -243,7 +243,7 @@ public final class VirtQueue {
             if (write && regions.readOnly(region)) {
                 throw fault(VirtioFault.Kind.BUFFER_READ_ONLY, head, address, length);
             }
-            chain.add(regions.segment(region), regions.offset(region, address), length, write);
+            chain.add(regions.segment(region), address, regions.offset(region, address), length, write);
             sawWritable = write;
             count++;
             if ((flags & F_NEXT) == 0) {

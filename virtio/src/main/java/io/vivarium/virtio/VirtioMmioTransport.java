@@ -618,6 +618,11 @@ public final class VirtioMmioTransport implements MmioDevice {
         }
 
         @Override
+        public GuestMemory memory() {
+            return memory;
+        }
+
+        @Override
         public @Nullable VirtQueue queue(int index) {
             return isLive() ? queues[index] : null;
         }
