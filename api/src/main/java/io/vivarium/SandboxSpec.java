@@ -104,7 +104,10 @@ public final class SandboxSpec {
     public SandboxSpec withMaxLifetime(Duration limit) {
         checkPositive("lifetime", limit);
         return new SandboxSpec(
-                image, new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout), defaults, disks);
+                image,
+                new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout),
+                defaults,
+                disks);
     }
 
     /// How long the guest may take to be ready for programs.
@@ -150,7 +153,8 @@ public final class SandboxSpec {
                 image, resources, new Defaults(defaults.env, defaults.workingDirectory, new User(uid, gid)), disks);
     }
 
-    /// Adds a disk. Sandboxes of one specification have each the same disks: a [Disk#writable] one can be only one sandbox's at a
+    /// Adds a disk. Sandboxes of one specification have each the same disks: a [Disk#writable] one can be only one
+    // sandbox's at a
     /// time.
     ///
     /// @throws IllegalArgumentException if there are [#MAX_DISKS] already

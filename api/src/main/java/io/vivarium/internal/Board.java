@@ -62,7 +62,8 @@ final class Board implements AutoCloseable {
         }
     }
 
-    /// The virtio devices, in the order of their windows, interrupts and saved states: disks come last, because their number
+    /// The virtio devices, in the order of their windows, interrupts and saved states: disks come last, because their
+    // number
     /// differs.
     private List<VirtioDevice> devices() {
         return Stream.concat(Stream.of(console), disks.devices().stream()).toList();

@@ -82,14 +82,17 @@ final class DiskDrives implements AutoCloseable {
         try {
             file = HostFile.open(path, !readOnly);
         } catch (KvmException e) {
-            throw new InvalidDiskException("%s: %s cannot be opened for %s: %s"
-                    .formatted(name, path, readOnly ? "reading" : "reading and writing", e.errno()), e);
+            throw new InvalidDiskException(
+                    "%s: %s cannot be opened for %s: %s"
+                            .formatted(name, path, readOnly ? "reading" : "reading and writing", e.errno()),
+                    e);
         }
         try {
             if (!file.tryLock(!readOnly)) {
-                throw new InvalidDiskException(readOnly
-                        ? "%s: %s is written by another sandbox".formatted(name, path)
-                        : "%s: %s is in use by another sandbox".formatted(name, path));
+                throw new InvalidDiskException(
+                        readOnly
+                                ? "%s: %s is written by another sandbox".formatted(name, path)
+                                : "%s: %s is in use by another sandbox".formatted(name, path));
             }
             return new FileBackend(file, readOnly);
         } catch (IllegalArgumentException e) {

@@ -9,7 +9,8 @@ import io.vivarium.snapshot.MemoryTemplate;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Where everything lies in the guest-physical memory of a machine, and what a kernel that boots on it finds besides: of two
+/// Where everything lies in the guest-physical memory of a machine, and what a kernel that boots on it finds besides:
+// of two
 /// machines with equal maps, either can go on where the other one has booted to.
 ///
 /// | Address | What |
