@@ -112,7 +112,7 @@ class DisksTest {
         Path file = file("disk", content);
         try (Sandbox sandbox = launch(Disk.readOnly(file))) {
             ExecResult all = sandbox.exec(Command.of("/bin/busybox", "dd", "if=/dev/vda", "bs=1M", "status=none")
-                    .withOutputLimit(2L * SIZE));
+                    .withOutputLimit(2 * SIZE));
             assertThat(all.exitCode()).isZero();
             assertThat(Arrays.equals(all.stdout().bytes(), content)).isTrue();
             byte[] some = busybox(sandbox, "dd", "if=/dev/vda", "bs=1000", "skip=3", "count=7", "status=none")
