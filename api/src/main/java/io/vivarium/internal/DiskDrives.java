@@ -149,7 +149,8 @@ final class DiskDrives implements AutoCloseable {
 
         @Override
         public void after(long nanos, Runnable task) {
-            Timers.after(nanos, task);
+            // The task takes the device's lock, which somebody may hold who waits for a slow disk.
+            Timers.after(nanos, () -> Carriers.execute(task));
         }
     }
 }

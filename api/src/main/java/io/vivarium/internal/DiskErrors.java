@@ -38,6 +38,10 @@ final class DiskErrors implements Consumer<BlockException> {
         } else {
             LOG.debug("disk {}", error);
         }
-        listener.ifPresent(told -> told.accept(error));
+        try {
+            listener.ifPresent(told -> told.accept(error));
+        } catch (RuntimeException e) {
+            LOG.error("the listener of disk {} failed", disk, e);
+        }
     }
 }
