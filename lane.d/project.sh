@@ -30,7 +30,7 @@ build_project() {
 # lay_out_project <directory>
 lay_out_project() {
   local project="$1" module jar name
-  local roots=() path=()
+  local path=()
   rm -rf "$project"
   mkdir -p "$project"
   # All in one folder: the AOT cache stands for class paths that begin with the same folder.
@@ -45,7 +45,6 @@ lay_out_project() {
       path+=("$(basename "$jar")")
     done
     cp -rp "$here/$module/target/test-classes" "$project/$module-tests"
-    roots+=("$module-tests")
     path+=("$module-tests")
   done
   write_arguments >"$project/arguments"
@@ -64,12 +63,24 @@ org.junit.platform.console.ConsoleLauncher execute
 --include-tag=$tag --exclude-tag=jazzer
 --config=junit.jupiter.execution.timeout.mode=disabled
 ARGUMENTS
-  if [ "${#selection[@]}" -gt 0 ]; then
-    for name in "${selection[@]}"; do
-      echo "--include-classname=(.*[.])?${name//./[.]}"
+  tagged_classes | sed 's/^/--select-class=/'
+}
+
+# The classes that have the tag somewhere, and were asked for. JUnit could look for them itself, but it loads every class
+# there is for that.
+tagged_classes() {
+  local module file class asked
+  for module in "${modules_with_tests[@]}"; do
+    { grep -rl --include='*.java' -F "@Tag(\"$tag\")" "$here/$module/src/test/java" || :; } | while read -r file; do
+      class="${file#"$here/$module/src/test/java/"}"
+      class="${class%.java}"
+      class="${class//\//.}"
+      if [ "${#selection[@]}" -eq 0 ]; then
+        echo "$class"
+      fi
+      for asked in "${selection[@]}"; do
+        case ".$class" in *".$asked") echo "$class" ;; esac
+      done
     done
-  else
-    echo "--include-classname=.*"
-  fi
-  echo "--scan-classpath=$(printf '/project/%s:' "${roots[@]}")"
+  done | sort
 }
