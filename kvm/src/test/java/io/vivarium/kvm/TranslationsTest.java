@@ -9,7 +9,6 @@ import io.vivarium.kvm.x86.Translations;
 import io.vivarium.kvm.x86.VcpuState;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
-import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -95,10 +94,10 @@ class TranslationsTest {
         return seen;
     }
 
-    private long readAfterForgetting(Long... changed) {
+    private long readAfterForgetting(long... changed) {
         machine.revive();
         start.overwrite(machine.vcpu(0));
-        Translations.forget(Translations.way(kvm), machine, List.of(changed));
+        Translations.forget(Translations.way(kvm), machine, changed);
         return readByGuest();
     }
 
@@ -121,13 +120,13 @@ class TranslationsTest {
     /// As many as do not fit into one go.
     @Test
     void anyNumberOfPagesCanHaveChanged() {
-        Long[] all = new Long[(int) (Guest.MEMORY / 4096)];
+        long[] all = new long[(int) (Guest.MEMORY / 4096)];
         for (int page = 0; page < all.length; page++) {
             all[page] = page * 4096L;
         }
         for (int round = 0; round < 3; round++) {
             put(TABLE, (round % 2 == 0 ? FIRST : SECOND) | OPEN);
-            Long[] several = new Long[all.length * 3];
+            long[] several = new long[all.length * 3];
             for (int i = 0; i < several.length; i++) {
                 several[i] = all[i / 3];
             }

@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
+import java.util.Arrays;
 
 /// What a host knows of a guest's page tables, forgotten after the host itself has changed the memory they lie in.
 ///
@@ -106,7 +106,7 @@ public final class Translations {
     /// @param machine not ended, whose vCPUs have nothing pending; the calling thread is a platform thread
     /// @param changed the pages that the host has changed since the guest last ran, ascending: their addresses
     /// @throws IllegalStateException if it did not work: the machine is of no use any more
-    public static void forget(Way way, Machine machine, List<Long> changed) {
+    public static void forget(Way way, Machine machine, long... changed) {
         switch (way) {
             case FLUSH -> flush(machine);
             case EMULATED_WRITES -> write(machine, changed);
@@ -126,20 +126,20 @@ public final class Translations {
         }
     }
 
-    private static void write(Machine machine, List<Long> changed) {
+    private static void write(Machine machine, long... changed) {
         int from = 0;
-        while (from < changed.size()) {
-            long base = changed.get(from) & -GIBIBYTE;
+        while (from < changed.length) {
+            long base = changed[from] & -GIBIBYTE;
             int to = from;
-            while (to < changed.size() && to - from < MOST_PAGES && changed.get(to) < base + GIBIBYTE) {
+            while (to < changed.length && to - from < MOST_PAGES && changed[to] < base + GIBIBYTE) {
                 to++;
             }
-            run(machine, base, changed.subList(from, to));
+            run(machine, base, Arrays.copyOfRange(changed, from, to));
             from = to;
         }
     }
 
-    private static void run(Machine machine, long base, List<Long> pages) {
+    private static void run(Machine machine, long base, long... pages) {
         writeTables(machine.memory(), base);
         long end = writeCode(machine.memory(), base, pages);
         Vcpu vcpu = machine.vcpu(0);
@@ -173,11 +173,11 @@ public final class Translations {
     }
 
     /// @return where it halts
-    private static long writeCode(GuestMemory memory, long base, List<Long> pages) {
-        long length = pages.size() * (long) OR_SIZE + 1;
+    private static long writeCode(GuestMemory memory, long base, long... pages) {
+        long length = pages.length * (long) OR_SIZE + 1;
         MemorySegment code = memory.writableSlice(CODE, length);
-        for (int i = 0; i < pages.size(); i++) {
-            long displacement = pages.get(i) - base;
+        for (int i = 0; i < pages.length; i++) {
+            long displacement = pages[i] - base;
             code.set(ValueLayout.JAVA_LONG_UNALIGNED, i * (long) OR_SIZE, displacement << 24 | OR_NOTHING);
         }
         code.set(ValueLayout.JAVA_BYTE, length - 1, HLT);
