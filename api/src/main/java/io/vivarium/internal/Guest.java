@@ -31,7 +31,7 @@ public final class Guest implements AutoCloseable {
     }
 
     /// Stops the guest when it has lived so long.
-    void limitLifetime(Duration limit) {
+    public void limitLifetime(Duration limit) {
         lifetime = Timers.after(limit, () -> end(() -> new LifetimeExceededException(limit)));
         if (ended.get() != null) {
             cancelLifetime();

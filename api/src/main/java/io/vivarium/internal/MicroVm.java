@@ -30,6 +30,7 @@ final class MicroVm implements GuestHost {
     /// The machine ended, or could not be run, while the guest was to have it.
     private volatile boolean broken;
 
+    private volatile boolean discarded;
     private boolean closed;
 
     /// What becomes of a machine that its guest has left.
@@ -206,8 +207,14 @@ final class MicroVm implements GuestHost {
             closed = true;
             runner.pause(fittings::stop);
             fittings.disconnect();
-            afterwards.left(board, !broken);
+            (discarded ? CLOSE : afterwards).left(board, !broken);
         }
+    }
+
+    /// Closes the guest, and its machine with it, whatever was to become of that.
+    void discard() {
+        discarded = true;
+        guest.close();
     }
 
     @Override
