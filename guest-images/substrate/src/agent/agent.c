@@ -82,6 +82,7 @@ static void on_hello(const struct frame_header *header, u8 *payload)
 	/* Any number of machines may have been made from one in this state: from here on each has randomness of its own. */
 	random_reseed(payload + 12, AGENT_SEED_BYTES);
 	memset(payload + 12, 0, AGENT_SEED_BYTES);
+	boot_id_renew();
 	greeted = true;
 	frame_begin(FRAME_HELLO_ANSWER, 0);
 	frame_u32(AGENT_VERSION);
