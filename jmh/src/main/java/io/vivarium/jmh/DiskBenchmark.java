@@ -42,7 +42,7 @@ import org.openjdk.jmh.annotations.Warmup;
 ///
 /// Needs a static `/bin/busybox` on the host.
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Fork(1)
 @Warmup(iterations = 3, time = 2)

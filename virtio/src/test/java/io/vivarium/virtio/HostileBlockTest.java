@@ -7,13 +7,13 @@ import java.util.random.RandomGeneratorFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// What the fuzz test does, with chance in place of coverage, so that each build tries some thousand guests.
+/// What the fuzz test does, with chance in place of coverage, so that each build tries some hundred guests.
 final class HostileBlockTest {
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4})
     void anyBytes(long seed) {
         RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(seed);
-        for (int i = 0; i < 500; i++) {
+        for (int i = 0; i < 200; i++) {
             byte[] program = new byte[random.nextInt(400)];
             random.nextBytes(program);
             HostileGuest.run(HostileBlock::new, program);
@@ -24,7 +24,7 @@ final class HostileBlockTest {
     @ValueSource(longs = {1, 2, 3, 4})
     void plausibleSteps(long seed) {
         RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(seed);
-        for (int i = 0; i < 500; i++) {
+        for (int i = 0; i < 200; i++) {
             HostileGuest.run(HostileBlock::new, plausible(random));
         }
     }

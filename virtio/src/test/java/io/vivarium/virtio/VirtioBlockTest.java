@@ -236,6 +236,11 @@ final class VirtioBlockTest {
         "14, 0, 16, 2",
         "15, 0, 512, 2",
         "16, 0, 512, 2",
+        "18, 0, 512, 2",
+        "20, 0, 512, 2",
+        "22, 0, 512, 2",
+        "24, 0, 512, 2",
+        "26, 0, 512, 2",
         "-1, 0, 512, 2"
     })
     void badRequests(int type, long sector, int length, int status) {
