@@ -15,35 +15,17 @@ import java.util.stream.Stream;
 ///
 /// It does not run by itself: whoever runs its vCPU is told when there is a reason to.
 final class Board implements AutoCloseable {
-    private static final int DEVICES = Fittings.devices().size();
-
-<<<<<<< HEAD
-    private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
-    private final VirtioConsole console =
-            VirtioConsole.builder().port(AGENT_PORT).build();
-    private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
-    private final DiskDrives disks;
-    private final Runnable wake;
-=======
     private final Window wakeTimer = new Window();
-    private final List<Window> windows =
-            Stream.generate(Window::new).limit(DEVICES).toList();
->>>>>>> main
+    private final List<Window> windows;
     private final Machine machine;
     private volatile Fittings fittings;
 
     /// @param disks closed with it
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
-<<<<<<< HEAD
     Board(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, Runnable wake) {
-        this.disks = disks;
-        this.wake = wake;
-        List<VirtioDevice> devices = devices();
-        List<BehindBus> windows =
-                Stream.generate(BehindBus::new).limit(devices.size()).toList();
-=======
-    Board(Kvm kvm, List<RegionSpec> regions, Runnable wake) {
->>>>>>> main
+        windows = Stream.generate(Window::new)
+                .limit(Fittings.devices(disks).size())
+                .toList();
         Machine.Builder builder = Machine.builder(kvm)
                 .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
                 .port(ResetPort.PORT, 1, new ResetPort(() -> fittings().reset()))
@@ -53,18 +35,11 @@ final class Board implements AutoCloseable {
         }
         regions.forEach(builder::region);
         this.machine = builder.build();
-        this.fittings = fit(wake);
+        this.fittings = fit(disks, wake);
     }
 
-<<<<<<< HEAD
-    /// The virtio devices, in the order of their windows, interrupts and saved states: disks come last, because their
-    // number
-    /// differs.
-    private List<VirtioDevice> devices() {
-        return Stream.concat(Stream.of(console), disks.devices().stream()).toList();
-=======
-    private Fittings fit(Runnable wake) {
-        Fittings made = new Fittings(machine, wake);
+    private Fittings fit(DiskDrives disks, Runnable wake) {
+        Fittings made = new Fittings(machine, disks, wake);
         wakeTimer.device = made.wakeTimer();
         for (int i = 0; i < windows.size(); i++) {
             windows.get(i).device = made.transports().get(i);
@@ -74,16 +49,16 @@ final class Board implements AutoCloseable {
 
     /// Takes the devices out, and puts new ones in, for a guest that is to come.
     ///
+    /// @param disks as many as it had
     /// @param wake as for the constructor
-    void refit(Runnable wake) {
+    void refit(DiskDrives disks, Runnable wake) {
         fittings.remove();
-        fittings = fit(wake);
+        fittings = fit(disks, wake);
     }
 
     /// The devices that are in it.
     Fittings fittings() {
         return fittings;
->>>>>>> main
     }
 
     /// What the guest kernel has to be told of the board.
@@ -113,29 +88,6 @@ final class Board implements AutoCloseable {
         fittings.wakeTimer().restore(saved.wakeAfter());
     }
 
-<<<<<<< HEAD
-    private void interrupt(int irq) {
-        try {
-            machine.interrupt(0, MachineMap.vector(irq));
-            wake.run();
-        } catch (IllegalStateException e) {
-            // The machine was closed meanwhile: nobody is left to be interrupted.
-            if (!closing) {
-                throw e;
-            }
-        }
-    }
-
-    private void reset() {
-        machine.shutdown(VcpuStop.Shutdown.Cause.RESET);
-    }
-
-    /// Has the vCPU stop for good, soon.
-    void stop() {
-        wakeTimer.stop();
-        disks.stop();
-        machine.stop();
-=======
     /// Goes on where a saved one was from which a guest went on in this machine before; the devices are [new]
     /// [#refit]. On a platform thread.
     ///
@@ -143,21 +95,13 @@ final class Board implements AutoCloseable {
     void reset(SavedMachine saved) {
         saved.reset(HostKvm.forgetting(), HostKvm.pageMap(), machine, fittings.transports());
         fittings.wakeTimer().restore(saved.wakeAfter());
->>>>>>> main
     }
 
     @Override
     public void close() {
-<<<<<<< HEAD
-        closing = true;
-        wakeTimer.stop();
-        disks.stop();
-=======
         fittings.stop();
         fittings.disconnect();
->>>>>>> main
         machine.close();
-        disks.close();
     }
 
     /// A place on the bus for a device that changes with the guest.

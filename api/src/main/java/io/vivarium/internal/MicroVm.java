@@ -13,6 +13,7 @@ import io.vivarium.snapshot.SavedMachine;
 import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
 /// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has to, and its agent is
 /// spoken to. The machine may outlive it ([Afterwards]).
@@ -27,13 +28,6 @@ final class MicroVm implements GuestHost {
     /// The machine is whole: before, devices that take over their state may want the guest to look at them.
     private volatile boolean started;
 
-<<<<<<< HEAD
-    private MicroVm(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, SavedMachine booted) {
-        this.runner = new VcpuRunner(this::run, Carriers::execute, new Ending());
-        this.board = new Board(kvm, regions, disks, this::wake);
-        AgentPort port = new AgentPort(board.agentPort(), board::isClosing);
-        this.agent = new AgentSession(port, what -> guest().crash("the guest broke the agent protocol: " + what));
-=======
     /// The machine ended, or could not be run, while the guest was to have it.
     private volatile boolean broken;
 
@@ -67,7 +61,6 @@ final class MicroVm implements GuestHost {
         AgentPort port = new AgentPort(fittings.agentPort(), fittings::isDisconnected);
         this.agent = new AgentSession(
                 port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
->>>>>>> main
         this.guest = new Guest(this, agent);
         try {
             origin.restore(board);
@@ -81,14 +74,6 @@ final class MicroVm implements GuestHost {
 
     /// Builds a machine whose agent waits to be greeted.
     static MicroVm assemble(SandboxSpec spec, RootFile root) {
-<<<<<<< HEAD
-        if (root.size() > MachineMap.MAX_IMAGE) {
-            throw new LaunchFailedException("the image %s has %d bytes: a guest can have %d"
-                    .formatted(spec.image(), root.size(), MachineMap.MAX_IMAGE));
-        }
-=======
-        MachineMap map = MachineMap.of(spec, root);
->>>>>>> main
         HostKvm host = HostKvm.get();
         DiskDrives disks = DiskDrives.open(spec.disks());
         try {
@@ -100,20 +85,17 @@ final class MicroVm implements GuestHost {
     }
 
     private static MicroVm assemble(HostKvm host, SandboxSpec spec, RootFile root, DiskDrives disks) {
-        MachineMap map = new MachineMap(spec.memory().bytes(), root.size(), disks.shapes());
+        MachineMap map = MachineMap.of(spec, root, disks.shapes());
         try {
             RegionSpec image = RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file());
             return root.ready()
                     .with(
                             map,
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
-<<<<<<< HEAD
-                            booted -> new MicroVm(host.kvm(), map.regions(booted.memory(), image), disks, booted));
-=======
                             booted -> new MicroVm(
-                                    new NewMachine(host.kvm(), map.regions(booted.memory(), image), booted, 0),
+                                    new NewMachine(
+                                            host.kvm(), map.regions(booted.memory(), image), () -> disks, booted, 0),
                                     CLOSE));
->>>>>>> main
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
         } catch (IllegalStateException e) {
@@ -133,6 +115,7 @@ final class MicroVm implements GuestHost {
                     new NewMachine(
                             HostKvm.get().kvm(),
                             checkpoint.regions(),
+                            checkpoint::openDisks,
                             checkpoint.machine(),
                             checkpoint.lastProcess()),
                     afterwards);
@@ -153,11 +136,18 @@ final class MicroVm implements GuestHost {
         }
     }
 
-    private record NewMachine(Kvm kvm, List<RegionSpec> regions, SavedMachine from, int lastProcess)
+    private record NewMachine(
+            Kvm kvm, List<RegionSpec> regions, Supplier<DiskDrives> disks, SavedMachine from, int lastProcess)
             implements Origin {
         @Override
         public Board board(Runnable wake) {
-            return new Board(kvm, regions, wake);
+            DiskDrives open = disks.get();
+            try {
+                return new Board(kvm, regions, open, wake);
+            } catch (RuntimeException | Error e) {
+                open.close();
+                throw e;
+            }
         }
 
         @Override
@@ -169,7 +159,12 @@ final class MicroVm implements GuestHost {
     private record UsedMachine(Board board, Checkpoint checkpoint) implements Origin {
         @Override
         public Board board(Runnable wake) {
-            board.refit(wake);
+            try {
+                board.refit(checkpoint.openDisks(), wake);
+            } catch (RuntimeException | Error e) {
+                board.close();
+                throw e;
+            }
             return board;
         }
 
@@ -218,7 +213,11 @@ final class MicroVm implements GuestHost {
                                 .formatted(agent.running()));
             }
             return new Checkpoint(
-                    MachineMap.of(spec, root), root, board.save(HostKvm.get().kvm()), agent.lastId());
+                    MachineMap.of(spec, root, fittings.disks()),
+                    root,
+                    spec.disks(),
+                    board.save(HostKvm.get().kvm()),
+                    agent.lastId());
         } catch (KvmException e) {
             throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
         } finally {

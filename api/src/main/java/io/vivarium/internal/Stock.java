@@ -329,8 +329,7 @@ public final class Stock implements AutoCloseable {
     public Count count() {
         lock.lock();
         try {
-            return new Count(
-                    idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
+            return new Count(idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
         } finally {
             lock.unlock();
         }
