@@ -51,7 +51,8 @@ class TemplateTest {
     void backgroundProcessesGoOnFromWhereTheyWere() {
         String work =
                 """
-                (busybox mkfifo /p; i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
+                busybox mkfifo /p
+                (i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
                 (while read n; do echo $n > /n; done < /p) > /dev/null 2>&1 &
                 (while :; do busybox sleep 0.01; echo t >> /ticks; done) > /dev/null 2>&1 &
                 while [ ! -s /n ] || [ ! -s /ticks ]; do :; done

@@ -127,8 +127,7 @@ public final class GuestMemory {
     /// @throws GuestAddressException if they do not lie wholly inside one region that the guest may write to
     public void discard(long guestPhysicalAddress, long length) {
         MemorySegment pages = writableSlice(guestPhysicalAddress, length);
-        KvmException.check(
-                "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+        KvmException.check("madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
     }
 
     /// A part of guest memory.
