@@ -45,7 +45,8 @@ public final class Template implements AutoCloseable {
     /// stays as it is.
     ///
     /// @param work runs programs to their end; what it throws, this throws
-    /// @throws IllegalStateException if it has left a program that it started running; a descendant of one may run on
+    /// @throws IllegalStateException if it has left a program that it started running; a descendant of one may run
+    // on
     /// @throws SandboxException if the sandbox cannot be launched or saved
     public Template warmUp(Consumer<Sandbox> work) {
         try (Sandbox sandbox = launch()) {

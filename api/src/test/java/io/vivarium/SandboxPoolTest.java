@@ -43,8 +43,7 @@ class SandboxPoolTest {
 
     @Test
     void everySandboxIsPristine() {
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(1).ready(1).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC).most(1).ready(1).build()) {
             for (int i = 0; i < Effort.times(30); i++) {
                 assertThat(pool.<String>call(sandbox -> sh(sandbox, SPEND))).isEqualTo("pristine\n");
             }
@@ -62,14 +61,16 @@ class SandboxPoolTest {
     void eachHasItsOwnRandomnessAndTheRightTime() {
         Set<String> seen = new HashSet<>();
         int times = Effort.times(8);
-        try (Template template = Template.of(SPEC).warmUp(sandbox -> sh(sandbox, "cat /proc/sys/kernel/random/boot_id"));
+        try (Template template =
+                        Template.of(SPEC).warmUp(sandbox -> sh(sandbox, "cat /proc/sys/kernel/random/boot_id"));
                 SandboxPool pool = SandboxPool.builder(template).most(1).build()) {
             for (int i = 0; i < times; i++) {
                 try (Sandbox sandbox = pool.take()) {
                     seen.add(sh(sandbox, "busybox od -A n -t x1 -N 16 /dev/urandom"));
                     seen.add(sh(sandbox, "busybox cat /proc/sys/kernel/random/boot_id"));
                     Instant before = Instant.now();
-                    long seconds = Long.parseLong(sh(sandbox, "busybox date +%s").strip());
+                    long seconds =
+                            Long.parseLong(sh(sandbox, "busybox date +%s").strip());
                     assertThat(Instant.ofEpochSecond(seconds))
                             .isBetween(before.minus(Duration.ofSeconds(1)), Instant.now());
                 }
@@ -80,15 +81,13 @@ class SandboxPoolTest {
 
     @Test
     void whoKeepsASandboxHasNoneAnyMore() {
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(1).ready(1).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC).most(1).ready(1).build()) {
             Sandbox first = pool.take();
             GuestProcess process = first.start("/bin/busybox", "sleep", "1000");
             first.close();
             try (Sandbox second = pool.take()) {
                 assertThat(first.isAlive()).isFalse();
-                assertThatThrownBy(() -> first.exec("/bin/busybox", "true"))
-                        .isInstanceOf(SandboxClosedException.class);
+                assertThatThrownBy(() -> first.exec("/bin/busybox", "true")).isInstanceOf(SandboxClosedException.class);
                 assertThatThrownBy(process::waitFor).isInstanceOf(SandboxClosedException.class);
                 process.kill();
                 first.close();
@@ -100,8 +99,7 @@ class SandboxPoolTest {
 
     @Test
     void aSandboxThatDiedIsReplaced() {
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(1).ready(1).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC).most(1).ready(1).build()) {
             for (int i = 0; i < 3; i++) {
                 try (Sandbox sandbox = pool.take()) {
                     assertThat(sh(sandbox, SPEND)).isEqualTo("pristine\n");
@@ -148,8 +146,11 @@ class SandboxPoolTest {
     void manyThreadsShareFewMachines() throws Exception {
         int calls = Effort.times(60);
         AtomicInteger pristine = new AtomicInteger();
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(3).ready(2).wait(Duration.ofMinutes(4)).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC)
+                .most(3)
+                .ready(2)
+                .wait(Duration.ofMinutes(4))
+                .build()) {
             List<Future<?>> done = new ArrayList<>();
             try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
                 for (int i = 0; i < calls; i++) {
@@ -204,9 +205,12 @@ class SandboxPoolTest {
             pool.shrink(1);
             assertThat(pool.statistics().idle()).isEqualTo(1);
         }
-        assertThatIllegalArgumentException().isThrownBy(() -> SandboxPool.builder(SPEC).memory(Memory.mebibytes(63)));
-        assertThatIllegalArgumentException().isThrownBy(() -> SandboxPool.builder(SPEC).most(0));
-        assertThatIllegalArgumentException().isThrownBy(() -> SandboxPool.builder(SPEC).ready(-1));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SandboxPool.builder(SPEC).memory(Memory.mebibytes(63)));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SandboxPool.builder(SPEC).most(0));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SandboxPool.builder(SPEC).ready(-1));
     }
 
     @Test

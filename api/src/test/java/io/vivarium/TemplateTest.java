@@ -49,8 +49,7 @@ class TemplateTest {
     /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk through a pipe.
     @Test
     void backgroundProcessesGoOnFromWhereTheyWere() {
-        String work =
-                """
+        String work = """
                 busybox mkfifo /p
                 (i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
                 (while read n; do echo $n > /n; done < /p) > /dev/null 2>&1 &
@@ -62,15 +61,12 @@ class TemplateTest {
                     Sandbox sandbox = template.launch();
                     Sandbox other = template.launch()) {
                 for (Sandbox each : List.of(sandbox, other)) {
-                    assertThat(sh(
-                                    each,
-                                    """
+                    assertThat(sh(each, """
                                     a=$(busybox wc -l < /ticks); b=$(busybox cat /n)
                                     while [ $(busybox wc -l < /ticks) -le $((a+1)) ]; do :; done
                                     while n=$(busybox cat /n); [ "${n:-0}" -le "${b:-0}" ]; do :; done
                                     echo on
-                                    """))
-                            .isEqualTo("on\n");
+                                    """)).isEqualTo("on\n");
                 }
             }
         }

@@ -82,8 +82,7 @@ final class MicroVm implements GuestHost {
                             map,
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
                             booted -> new MicroVm(
-                                    new NewMachine(host.kvm(), map.regions(booted.memory(), image), booted, 0),
-                                    CLOSE));
+                                    new NewMachine(host.kvm(), map.regions(booted.memory(), image), booted, 0), CLOSE));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
         } catch (IllegalStateException e) {
@@ -101,10 +100,7 @@ final class MicroVm implements GuestHost {
         try {
             return new MicroVm(
                     new NewMachine(
-                            HostKvm.get().kvm(),
-                            checkpoint.regions(),
-                            checkpoint.machine(),
-                            checkpoint.lastProcess()),
+                            HostKvm.get().kvm(), checkpoint.regions(), checkpoint.machine(), checkpoint.lastProcess()),
                     afterwards);
         } catch (KvmException | IllegalStateException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
@@ -123,8 +119,7 @@ final class MicroVm implements GuestHost {
         }
     }
 
-    private record NewMachine(Kvm kvm, List<RegionSpec> regions, SavedMachine from, int lastProcess)
-            implements Origin {
+    private record NewMachine(Kvm kvm, List<RegionSpec> regions, SavedMachine from, int lastProcess) implements Origin {
         @Override
         public Board board(Runnable wake) {
             return new Board(kvm, regions, wake);

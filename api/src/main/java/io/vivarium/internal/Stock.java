@@ -209,10 +209,15 @@ public final class Stock implements AutoCloseable {
     }
 
     private void putBack(Board board) {
+        begin(() -> again(board), false);
+    }
+
+    private MicroVm again(Board board) {
         ResetEvent event = new ResetEvent();
         event.begin();
-        begin(() -> MicroVm.again(board, checkpointFor(board), this::left), false);
+        MicroVm vm = MicroVm.again(board, checkpointFor(board), this::left);
         event.commit();
+        return vm;
     }
 
     private Checkpoint checkpointFor(Board board) {
@@ -329,8 +334,7 @@ public final class Stock implements AutoCloseable {
     public Count count() {
         lock.lock();
         try {
-            return new Count(
-                    idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
+            return new Count(idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
         } finally {
             lock.unlock();
         }

@@ -151,8 +151,7 @@ public final class PageMap implements AutoCloseable {
     }
 
     private static void readWords(MemorySegment memory, Visitor visitor) {
-        ByteBuffer words =
-                ByteBuffer.allocateDirect(WORDS_AT_ONCE * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer words = ByteBuffer.allocateDirect(WORDS_AT_ONCE * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         long pages = Math.ceilDiv(memory.byteSize(), PAGE_SIZE);
         long first = memory.address() / PAGE_SIZE;
         long start = -1;

@@ -21,7 +21,8 @@ import java.util.stream.LongStream;
 public final class MemoryTemplate implements AutoCloseable {
     private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[(int) PageMap.PAGE_SIZE]);
 
-    /// Pages of a machine that [#putBack] leaves with it, 4 MiB: to copy one takes a fraction of a microsecond, to touch
+    /// Pages of a machine that [#putBack] leaves with it, 4 MiB: to copy one takes a fraction of a microsecond, to
+    // touch
     /// one that was given back to the host some microseconds.
     private static final long KEPT_PAGES = 1024;
 
@@ -148,7 +149,8 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
-    /// Puts the memory of a machine that started from it back to what it was then. The pages that the guest, or a device
+    /// Puts the memory of a machine that started from it back to what it was then. The pages that the guest, or a
+    // device
     /// on its behalf, has written to are found by the page map.
     ///
     /// @param pageMap of this process
