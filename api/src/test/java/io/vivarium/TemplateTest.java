@@ -46,7 +46,8 @@ class TemplateTest {
         }
     }
 
-    /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk through a pipe.
+    /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk
+    /// through a pipe.
     @Test
     void backgroundProcessesGoOnFromWhereTheyWere() {
         String work = """

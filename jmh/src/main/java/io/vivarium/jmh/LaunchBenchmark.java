@@ -20,10 +20,11 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// What a pristine sandbox costs until its program's output is there, beside the host's own process of the same
-/// program.
+/// What a pristine sandbox costs until its program's output is there, beside the host's own process
+/// of the same program.
 ///
-/// Needs a static `/bin/busybox` on the host. The figures mean something only as ratios within one run.
+/// Needs a static `/bin/busybox` on the host. The figures mean something only as ratios within one
+/// run.
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

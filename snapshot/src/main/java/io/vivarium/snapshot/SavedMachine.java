@@ -14,7 +14,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/// A machine at rest, from which any number of others can go on: its memory, its vCPUs, and its devices.
+/// A machine at rest, from which any number of others can go on: its memory, its vCPUs, and its
+/// devices.
 ///
 /// What the host has at the other end of the devices is not part of it. Thread-safe.
 public final class SavedMachine implements AutoCloseable {
@@ -91,17 +92,16 @@ public final class SavedMachine implements AutoCloseable {
         restore(devices);
     }
 
-    /// Has a machine in which another guest went on from this one go on from it again: nothing of that guest is left,
-    /// not in memory, the vCPUs, or KVM. The devices are to be new ones.
+    /// Has a machine in which another guest went on from this one go on from it again: nothing of
+    /// that guest is left, not in memory, the vCPUs, or KVM. The devices are to be new ones.
     ///
     /// @param way how this host forgets what it knows of the guest's page tables; not `NONE`
     /// @param pageMap of this process
-    /// @param machine that was built with [#memory] and went on from this; no vCPU runs, and whoever had to do with
-    // the
-    ///     other guest has let go of it
+    /// @param machine that was built with [#memory] and went on from this; no vCPU runs, and
+    ///     whoever had to do with the other guest has let go of it
     /// @param devices that nobody has used
-    /// @throws IllegalStateException if the machine did not do what was expected of it: close it; also on a virtual
-    ///     thread
+    /// @throws IllegalStateException if the machine did not do what was expected of it: close it;
+    ///     also on a virtual thread
     public void reset(Translations.Way way, PageMap pageMap, Machine machine, List<VirtioMmioTransport> devices) {
         requireAlike(machine, devices);
         machine.revive();
@@ -132,7 +132,8 @@ public final class SavedMachine implements AutoCloseable {
         }
     }
 
-    /// Closes the memory: no more machines can go on from it, those that have are not affected. Idempotent.
+    /// Closes the memory: no more machines can go on from it, those that have are not affected.
+    /// Idempotent.
     @Override
     public void close() {
         memory.close();
