@@ -7,6 +7,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.kvm.testing.Effort;
 import io.vivarium.kvm.testing.EnabledIfKvm;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -19,6 +24,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -37,7 +43,7 @@ class SandboxPoolTest {
     /// Waits until a pool is as it is going to be; the test's limit ends a wait in vain.
     private static void await(SandboxPool pool, Predicate<SandboxPool.Statistics> state) {
         while (!state.test(pool.statistics())) {
-            Thread.onSpinWait();
+            Thread.yield();
         }
     }
 
@@ -191,6 +197,61 @@ class SandboxPoolTest {
         await(pool, statistics -> statistics.coming() == 0);
         assertThat(pool.statistics().idle()).isZero();
         pool.close();
+    }
+
+    /// With `-Dvivarium.test.effort=50000`, a hundred thousand times.
+    @Test
+    void theHostKeepsNothingOfWhatWasPutBackOrClosed() throws IOException {
+        try (Template template = Template.of(SPEC).warmUp(sandbox -> sh(sandbox, "echo"))) {
+            try (SandboxPool pool = SandboxPool.builder(template).most(1).build()) {
+                pool.<String>call(sandbox -> sh(sandbox, SPEND));
+                await(pool, statistics -> statistics.idle() == 1);
+                Holdings before = Holdings.now();
+                for (int i = 0; i < Effort.times(200); i++) {
+                    pool.<String>call(sandbox -> sh(sandbox, SPEND));
+                }
+                await(pool, statistics -> statistics.idle() == 1);
+                assertThat(pool.statistics().launches()).isEqualTo(1);
+                assertThat(Holdings.now()).isEqualTo(before);
+            }
+            Holdings before = Holdings.now();
+            for (int i = 0; i < Effort.times(40); i++) {
+                template.launch().close();
+            }
+            assertThat(Holdings.now()).isEqualTo(before);
+        }
+    }
+
+    /// What machines of this process hold of the host.
+    ///
+    /// @param files open ones that are KVM's
+    /// @param mappings of guest memory and vCPUs
+    private record Holdings(long files, long mappings) {
+        static Holdings now() throws IOException {
+            long files = 0;
+            try (DirectoryStream<Path> open = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+                for (Path each : open) {
+                    if (Files.isSymbolicLink(each) && isKvm(each)) {
+                        files++;
+                    }
+                }
+            }
+            try (Stream<String> lines = Files.lines(Path.of("/proc/self/maps"))) {
+                return new Holdings(files, lines.filter(Holdings::isMachine).count());
+            }
+        }
+
+        private static boolean isKvm(Path link) throws IOException {
+            try {
+                return Files.readSymbolicLink(link).toString().contains("kvm");
+            } catch (NoSuchFileException e) {
+                return false; // The directory's own, closed by now.
+            }
+        }
+
+        private static boolean isMachine(String mapping) {
+            return mapping.contains("kvm-vcpu") || mapping.contains("memfd:vivarium-guest");
+        }
     }
 
     @Test

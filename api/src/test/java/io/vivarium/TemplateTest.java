@@ -46,11 +46,13 @@ class TemplateTest {
         }
     }
 
-    /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk through a pipe.
+    /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk
+    /// through a pipe.
     @Test
     void backgroundProcessesGoOnFromWhereTheyWere() {
         String work = """
-                (busybox mkfifo /p; i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
+                busybox mkfifo /p
+                (i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
                 (while read n; do echo $n > /n; done < /p) > /dev/null 2>&1 &
                 (while :; do busybox sleep 0.01; echo t >> /ticks; done) > /dev/null 2>&1 &
                 while [ ! -s /n ] || [ ! -s /ticks ]; do :; done

@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
-/// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has to, and its agent is
-/// spoken to. The machine may outlive it ([Afterwards]).
+/// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has
+/// to, and its agent is spoken to. The machine may outlive it ([Afterwards]).
 final class MicroVm implements GuestHost {
     private final Board board;
     private final Fittings fittings;
@@ -25,7 +25,8 @@ final class MicroVm implements GuestHost {
     private final Guest guest;
     private final Afterwards afterwards;
 
-    /// The machine is whole: before, devices that take over their state may want the guest to look at them.
+    /// The machine is whole: before, devices that take over their state may want the guest to look
+    /// at them.
     private volatile boolean started;
 
     /// The machine ended, or could not be run, while the guest was to have it.
@@ -124,8 +125,8 @@ final class MicroVm implements GuestHost {
         }
     }
 
-    /// Has a machine that was made for a checkpoint, and whose guest has left it, go on from there once more. On a
-    /// platform thread.
+    /// Has a machine that was made for a checkpoint, and whose guest has left it, go on from there
+    /// once more. On a platform thread.
     ///
     /// @throws LaunchFailedException if that does not work; the machine is closed
     static MicroVm again(Board board, Checkpoint checkpoint, Afterwards afterwards) {

@@ -264,7 +264,8 @@ class ResetTest {
         assertThat(guest.console()).doesNotContain("b7SeCrEt");
     }
 
-    /// Programs that differ in what memory they use, and how: each finds its own tables, not those of the last.
+    /// Programs that differ in what memory they use, and how: each finds its own tables, not those
+    /// of the last.
     @Test
     void programsOfEveryKindRunInAMachineThatWasPutBack() {
         List<List<String>> programs = List.of(
