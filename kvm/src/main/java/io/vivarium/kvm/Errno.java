@@ -21,6 +21,9 @@ public record Errno(int value) implements Serializable {
     /// Interrupted by a signal.
     public static final Errno EINTR = new Errno(4);
 
+    /// Input/output error.
+    public static final Errno EIO = new Errno(5);
+
     /// No such device or address.
     public static final Errno ENXIO = new Errno(6);
 
@@ -56,6 +59,9 @@ public record Errno(int value) implements Serializable {
 
     /// System call not there.
     public static final Errno ENOSYS = new Errno(38);
+
+    /// No buffer space available.
+    public static final Errno ENOBUFS = new Errno(105);
 
     /// The name in the kernel's headers, such as `EINVAL`; `errno 4711` for a number that has none.
     public String symbol() {
