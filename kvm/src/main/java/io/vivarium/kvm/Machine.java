@@ -15,10 +15,9 @@ import org.jspecify.annotations.Nullable;
 /// A virtual machine: memory, devices on a port and an MMIO bus, and vCPUs. It owns no thread: whoever wants a vCPU to
 /// run calls [#run].
 ///
-/// There is no interrupt controller in the kernel: [#interrupt] puts a vector straight to a vCPU, and `hlt` returns
-/// from [#run]. A machine that is built [with one][Builder#interruptController] is interrupted by [Vm#irqfd] instead,
-// and a
-/// vCPU that halts stays in [#run].
+/// There is no interrupt controller in the kernel: [#interrupt] puts a vector straight to a vCPU, and
+/// `hlt` returns from [#run]. A machine that is built [with one][Builder#interruptController] is
+/// interrupted by [Vm#irqfd] instead, and a vCPU that halts stays in [#run].
 ///
 /// May be used from any thread. After [#close] every method but [#stop] and [#close] throws [IllegalStateException], as
 /// does every access to the memory.

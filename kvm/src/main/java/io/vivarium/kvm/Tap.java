@@ -38,9 +38,9 @@ public final class Tap implements AutoCloseable {
     /// Makes an interface, or takes one that an administrator has made for this user (`ip tuntap add mode tap`).
     ///
     /// @param name of the interface, 1 to 15 bytes; with `%d` in it, the host puts a number there
-    /// @throws KvmException with `ENOENT` or `EACCES` where `/dev/net/tun` is not there or not for this user,
-    // `EPERM`
-    ///     where this user may not make interfaces (`CAP_NET_ADMIN`), `EBUSY` where another has it open
+    /// @throws KvmException with `ENOENT` or `EACCES` where `/dev/net/tun` is not there or not for this
+    ///     user, `EPERM` where this user may not make interfaces (`CAP_NET_ADMIN`), `EBUSY` where another
+    ///     has it open
     public static Tap open(String name) {
         byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
         if (bytes.length == 0 || bytes.length >= IFNAMSIZ) {

@@ -9,9 +9,9 @@ import jdk.jfr.FlightRecorder;
 
 /// Writes the counters of all queues into flight recordings, as [QueueEvent]s.
 ///
-/// To set the flight recorder up takes a JVM half a second, which no launch is to wait for: so this waits until
-// somebody
-/// else has. A recording that starts later than all devices were made sees them once another is made.
+/// To set the flight recorder up takes a JVM half a second, which no launch is to wait for: so this waits
+/// until somebody else has. A recording that starts later than all devices were made sees them once another
+/// is made.
 final class QueueSampler {
     /// Each transport, for as long as somebody has it, with what was last written of its queues.
     private static final Map<VirtioMmioTransport, QueueStatistics[]> TRANSPORTS = new WeakHashMap<>();

@@ -196,8 +196,7 @@ public final class VirtioNet implements VirtioDevice {
     /// @param offset first byte of it
     /// @param length how many bytes
     /// @return false if the guest has no buffers for it now, or the rate limit is reached, and it may be given
-    // again
-    ///     once [NetBackend#receivable] was called; true if it was taken, or is lost
+    ///     again once [NetBackend#receivable] was called; true if it was taken, or is lost
     /// @throws IndexOutOfBoundsException if the memory has no such range
     public boolean receive(MemorySegment frame, long offset, long length) {
         Objects.checkFromIndexSize(offset, length, frame.byteSize());

@@ -30,8 +30,8 @@ final class EventDoorbellTest {
     private static final long CODE = 0x10_0000;
     private static final long WINDOW = 0xd000_0000L;
 
-    /// `mov $0xd0000050,%edi; xor %eax,%eax; mov %eax,(%rdi); hlt; jmp` back to the write: each run notifies of queue
-    // 0.
+    /// `mov $0xd0000050,%edi; xor %eax,%eax; mov %eax,(%rdi); hlt; jmp` back to the write: each run notifies
+    /// of queue 0.
     private static final String NOTIFY_AND_HALT = "bf500000d0 31c0 8907 f4 ebfb";
 
     private final FakeDevice device = new FakeDevice();
