@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium;
 
+import io.vivarium.internal.Checkpoint;
 import io.vivarium.internal.Execution;
 import io.vivarium.internal.Guest;
 import io.vivarium.internal.Launcher;
@@ -77,6 +78,11 @@ public final class Sandbox implements AutoCloseable {
     /// As [#start(Command)].
     public GuestProcess start(String... argv) {
         return start(Command.of(argv));
+    }
+
+    /// Saves it, between programs.
+    Checkpoint save() {
+        return guest.save(spec, spec.image().root());
     }
 
     /// What it was launched as.

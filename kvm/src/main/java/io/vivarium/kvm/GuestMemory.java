@@ -118,6 +118,19 @@ public final class GuestMemory {
         return regions;
     }
 
+    /// Gives pages back to the host: they are again what the region was made of, the content of its file or zeros.
+    ///
+    /// No vCPU may run meanwhile.
+    ///
+    /// @param guestPhysicalAddress of the first; a multiple of 4096
+    /// @param length bytes, a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region that the guest may write to
+    public void discard(long guestPhysicalAddress, long length) {
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        KvmException.check(
+                "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+    }
+
     /// A part of guest memory.
     ///
     /// @param guestPhysicalAddress where it starts, unsigned

@@ -210,7 +210,8 @@ public final class VirtioBalloon implements VirtioDevice {
     public long readConfig(int offset, int size) {
         long value = 0;
         for (int at = offset + size - 1; at >= offset; at--) {
-            value = value << Byte.SIZE | configWord(at / Integer.BYTES) >>> Byte.SIZE * (at % Integer.BYTES) & 0xff;
+            int octet = (configWord(at / Integer.BYTES) >>> (Byte.SIZE * (at % Integer.BYTES))) & 0xff;
+            value = (value << Byte.SIZE) | octet;
         }
         return value;
     }

@@ -337,6 +337,18 @@ public final class VirtioMmioTransport implements MmioDevice {
         }
     }
 
+    /// Takes the device out of its machine: it uses no queue any more, and so no memory of the guest's, and interrupts
+    /// nobody. Any thread, while no vCPU of the guest runs. Idempotent.
+    public void detach() {
+        lock.acquire();
+        try {
+            lock.interruptWith(() -> {});
+            reset();
+        } finally {
+            lock.release();
+        }
+    }
+
     private void checkFits(VirtioMmioState state) {
         boolean statusPossible = precedesAll(state.status())
                 && (state.status() & ~(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK | FAILED | DEVICE_NEEDS_RESET))

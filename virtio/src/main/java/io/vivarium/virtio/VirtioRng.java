@@ -26,7 +26,8 @@ public final class VirtioRng implements VirtioDevice {
     // Guarded by the lock.
     private @Nullable VirtioTransport transport;
 
-    /// @param source where the bytes come from; for guests a [SecureRandom]. Called with the device's lock held
+    /// @param source where the bytes come from; for guests a [java.security.SecureRandom]. Called with
+    /// the device's lock held
     /// @param limit bytes and requests that the guest may ask for
     /// @param timer by whose time the limit is kept
     public VirtioRng(RandomGenerator source, RateLimit limit, Timer timer) {
