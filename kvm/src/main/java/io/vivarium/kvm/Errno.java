@@ -21,7 +21,7 @@ public record Errno(int value) implements Serializable {
     /// Interrupted by a signal.
     public static final Errno EINTR = new Errno(4);
 
-    /// Input or output error.
+    /// Input/output error.
     public static final Errno EIO = new Errno(5);
 
     /// No such device or address.
@@ -65,6 +65,9 @@ public record Errno(int value) implements Serializable {
 
     /// Not supported by this file.
     public static final Errno EOPNOTSUPP = new Errno(95);
+
+    /// No buffer space available.
+    public static final Errno ENOBUFS = new Errno(105);
 
     /// Quota exceeded.
     public static final Errno EDQUOT = new Errno(122);

@@ -10,9 +10,11 @@ import java.lang.reflect.Method;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
 import org.junit.jupiter.api.Test;
 
-/// Requests make no garbage, neither in the queue nor in the console.
+/// Requests make no garbage, neither in the queue nor in a device.
 final class AllocationTest {
     private static final int REQUESTS = 100_000;
 
@@ -152,6 +154,63 @@ final class AllocationTest {
             assertThat(transport.statistics(0).requests()).isEqualTo(idx[0]);
             assertThat(transport.statistics(0).errors()).isZero();
             assertThat(errors).isEmpty();
+        }
+    }
+
+    @Test
+    void randomBytes() {
+        RandomGenerator source = RandomGeneratorFactory.of("L64X128MixRandom").create(1);
+        RateLimit limit = RateLimit.none().withBytes(RateLimit.MAX_TOKENS, RateLimit.MAX_TOKENS);
+        ManualTimer timer = new ManualTimer();
+        try (DriverHarness driver = new DriverHarness(new VirtioRng(source, limit, timer))) {
+            driver.negotiate(DriverHarness.VERSION_1 | DriverHarness.EVENT_IDX);
+            driver.setUp(0, 8);
+            driver.driverOk();
+            DriverQueue queue = driver.queue(0);
+            queue.descriptor(0, 0x1000, 64, DriverQueue.F_WRITE, 0);
+            MemorySegment ram = driver.ram.ram();
+            VirtioMmioTransport transport = driver.transport;
+            int[] idx = new int[1];
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    makeAvailable(ram, queue, ++idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 0);
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(transport.statistics(0).bytesToGuest()).isEqualTo(64L * idx[0]);
+        }
+    }
+
+    @Test
+    void frames() {
+        VirtioNet net =
+                VirtioNet.builder(MacAddress.parse("52:54:00:12:34:56")).build();
+        byte[] sink = new byte[100];
+        net.connect(frame -> frame.read(sink, 0, sink.length));
+        try (DriverHarness driver = new DriverHarness(net)) {
+            driver.negotiate(DriverHarness.VERSION_1 | DriverHarness.EVENT_IDX);
+            DriverQueue receiving = driver.setUp(0, 8);
+            DriverQueue transmitting = driver.setUp(1, 8);
+            driver.driverOk();
+            receiving.descriptor(0, 0x1000, 200, DriverQueue.F_WRITE, 0);
+            transmitting.descriptor(0, 0x2000, 72, 0, 0);
+            MemorySegment ram = driver.ram.ram();
+            MemorySegment frame = MemorySegment.ofArray(new byte[60]);
+            VirtioMmioTransport transport = driver.transport;
+            int[] idx = new int[1];
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    ++idx[0];
+                    makeAvailable(ram, transmitting, idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 1);
+                    makeAvailable(ram, receiving, idx[0]);
+                    net.receive(frame, 0, 60);
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(transport.statistics(0).requests()).isEqualTo(idx[0]);
+            assertThat(transport.statistics(1).requests()).isEqualTo(idx[0]);
         }
     }
 }

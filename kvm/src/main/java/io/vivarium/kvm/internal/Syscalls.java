@@ -321,6 +321,28 @@ public final class Syscalls {
     }
 
     /// ```c
+    /// int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+    /// ```
+    ///
+    /// Waits, for as long as it takes, until one of two files has something to read (`POLLIN`) or has failed. The
+    /// array lives in scratch memory for the call.
+    ///
+    /// @return a bit for each file that is ready, the first the lowest; or `-errno`
+    public static int awaitReadable(int first, int second) {
+        try (Arena scratch = Arena.ofConfined()) {
+            // struct pollfd: int fd, short events, short revents
+            MemorySegment files = scratch.allocateFrom(ValueLayout.JAVA_INT, first, POLLIN, second, POLLIN);
+            int result = (int) call(NR_POLL, files.address(), 2, -1, 0, 0, 0);
+            if (result < 0) {
+                return result;
+            }
+            int firstReady = files.get(ValueLayout.JAVA_SHORT, 6) != 0 ? 1 : 0;
+            int secondReady = files.get(ValueLayout.JAVA_SHORT, 14) != 0 ? 2 : 0;
+            return firstReady | secondReady;
+        }
+    }
+
+    /// ```c
     /// pid_t getpid(void);
     /// ```
     public static int getpid() {
@@ -387,6 +409,7 @@ public final class Syscalls {
     private static final long NR_READ = 0;
     private static final long NR_WRITE = 1;
     private static final long NR_CLOSE = 3;
+    private static final long NR_POLL = 7;
     private static final long NR_LSEEK = 8;
     private static final long NR_MMAP = 9;
     private static final long NR_MUNMAP = 11;
@@ -408,6 +431,9 @@ public final class Syscalls {
     private static final long NR_EVENTFD2 = 290;
     private static final long NR_MEMFD_CREATE = 319;
 
+    // asm-generic/poll.h
+    private static final int POLLIN = 1;
+
     private static final long AT_FDCWD = -100;
     private static final int MFD_CLOEXEC = 1;
     private static final int MFD_ALLOW_SEALING = 2;
@@ -422,6 +448,7 @@ public final class Syscalls {
     // asm-generic/fcntl.h
     public static final int O_RDONLY = 0;
     public static final int O_RDWR = 2;
+    public static final int O_NONBLOCK = 0x800;
     public static final int O_CLOEXEC = 0x80000;
 
     // linux/falloc.h
