@@ -11,6 +11,7 @@ module io.vivarium.guestimages {
 
     exports io.vivarium.guestimages;
     exports io.vivarium.guestimages.boot;
+    exports io.vivarium.guestimages.debian;
     exports io.vivarium.guestimages.erofs;
     exports io.vivarium.guestimages.fetch;
     exports io.vivarium.guestimages.oci;

@@ -97,6 +97,23 @@ public final class Image implements AutoCloseable {
         return new Image(BuiltImage.ofLayout(directory, Optional.of(name)));
     }
 
+    /// A root file system of Debian packages and all that they need, for hosts without a registry. See [DebianPackages] for
+    /// where they come from, what is checked, and what is not done.
+    ///
+    /// @param packages their names
+    /// @throws InvalidImageException if a package cannot be had, does not go with the others, or is damaged
+    public static Image debian(String... packages) {
+        return debian(DebianPackages.of(packages));
+    }
+
+    /// As [#debian(String...)], in another way than the usual one.
+    ///
+    /// @throws InvalidImageException if a package cannot be had, does not go with the others, or is damaged
+    public static Image debian(DebianPackages packages) {
+        return new Image(BuiltImage.ofPackages(
+                packages.names(), packages.options(), packages.limits().ofSize()));
+    }
+
     /// What is at a path: a directory, an EROFS file, or else a tar archive.
     ///
     /// @throws InvalidImageException if it is none of these

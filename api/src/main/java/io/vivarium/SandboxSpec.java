@@ -29,6 +29,7 @@ public final class SandboxSpec {
     private final Image image;
     private final Resources resources;
     private final Defaults defaults;
+    private final Map<String, String> env;
 
     /// What the machine has.
     private record Resources(
@@ -42,6 +43,8 @@ public final class SandboxSpec {
         this.image = image;
         this.resources = resources;
         this.defaults = defaults;
+        this.env = CommandLimits.merge(
+                CommandLimits.merge(DEFAULT_ENV, image.config().env()), defaults.env);
     }
 
     /// One vCPU, [#DEFAULT_MEMORY], no end of life; programs start as the image's [config][Image#config] says, over
@@ -169,9 +172,7 @@ public final class SandboxSpec {
 
     /// See [#withEnv(String, String)].
     public Map<String, String> env() {
-        Map<String, String> inherited =
-                CommandLimits.merge(DEFAULT_ENV, image.config().env());
-        return CommandLimits.merge(inherited, defaults.env);
+        return env;
     }
 
     /// See [#withWorkingDirectory].

@@ -4,6 +4,8 @@ package io.vivarium.internal;
 import io.vivarium.ImageConfig;
 import io.vivarium.User;
 import io.vivarium.guestimages.RootFs;
+import io.vivarium.guestimages.debian.DebianArchive;
+import io.vivarium.guestimages.debian.DebianOptions;
 import io.vivarium.guestimages.erofs.ErofsImage;
 import io.vivarium.guestimages.erofs.ErofsWriter;
 import io.vivarium.guestimages.fetch.BlobStore;
@@ -16,6 +18,7 @@ import io.vivarium.guestimages.oci.UserIds;
 import io.vivarium.guestimages.tar.TarLimits;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /// An image that brings more than files.
@@ -41,7 +44,7 @@ public record BuiltImage(String description, RootFile root, ImageConfig config) 
             });
             String description = "OCI " + reference + " " + image.digest();
             try (ErofsImage erofs = ErofsImage.open(made)) {
-                ImageConfig config = config(reference.toString(), image, erofs.read());
+                ImageConfig config = config(reference.toString(), image, erofs.tree());
                 BuiltImage built = new BuiltImage(description, RootFile.ofErofs(made), config);
                 event.report(description);
                 return built;
@@ -62,6 +65,26 @@ public record BuiltImage(String description, RootFile root, ImageConfig config) 
             }
         } catch (IOException | RuntimeException e) {
             throw RootFile.invalid(directory, e);
+        }
+    }
+
+    /// Makes one of Debian packages. It stays in the cache, by the digests of the packages.
+    public static BuiltImage ofPackages(List<String> names, DebianOptions options, TarLimits limits) {
+        FetchEvent event = new FetchEvent();
+        String description = "Debian packages " + String.join(", ", names);
+        try (DebianArchive archive = new DebianArchive(options.withListener(event.counting(options.listener())))) {
+            DebianArchive.Selection selection = archive.select(names);
+            String name = "debian-" + selection.digest().hex() + FORMAT;
+            Path made = new BlobStore(options.cache()).make(name, (Path file) -> {
+                try (RootFs tree = archive.read(selection, limits)) {
+                    ErofsWriter.write(tree, file);
+                }
+            });
+            BuiltImage built = new BuiltImage(description, RootFile.ofErofs(made), ImageConfig.NONE);
+            event.report(description);
+            return built;
+        } catch (IOException | RuntimeException e) {
+            throw RootFile.invalid(description, e);
         }
     }
 

@@ -95,6 +95,14 @@ public final class LayeredTree implements TreeTarget {
                 .isPresent();
     }
 
+    /// The node at a path that is not a directory, when symbolic links on the way to it are followed.
+    public Optional<TreeNode> find(String path) {
+        return existingPlace(path)
+                .map((Place place) -> place.parent.entries.get(place.name))
+                .flatMap((TreeSlot slot) ->
+                        slot instanceof Finished finished ? Optional.of(finished.node()) : Optional.empty());
+    }
+
     /// Removes what the layers below have at a path. What this layer has there stays.
     public void whiteOut(String path) {
         Optional<Place> place = existingPlace(path);
