@@ -105,7 +105,8 @@ public final class Command {
     /// @throws IllegalArgumentException if the image says nothing of what to run, or an argument has a NUL in it
     public static Command ofImage(Image image, String... arguments) {
         List<String> argv = new ArrayList<>(image.config().entrypoint());
-        argv.addAll(arguments.length > 0 ? Arrays.asList(arguments) : image.config().cmd());
+        argv.addAll(
+                arguments.length > 0 ? Arrays.asList(arguments) : image.config().cmd());
         if (argv.isEmpty()) {
             throw new IllegalArgumentException(
                     image + " does not say what to run: it has neither an entrypoint nor a command");

@@ -13,7 +13,8 @@ import java.util.function.Consumer;
 /// Debian packages, and where they come from. Immutable; each `with…` gives a changed copy.
 ///
 /// Packages are checked against the digests in their suite's index, and the index against the suite's file `Release`.
-/// *Its OpenPGP signature is not checked:* it is believed because it comes over HTTPS from the mirror, or because its digest
+/// *Its OpenPGP signature is not checked:* it is believed because it comes over HTTPS from the mirror, or because its
+// digest
 /// is given ([#withSource(String, String, String)]). Over plain HTTP and without a digest it is refused.
 ///
 /// Maintainer scripts are not run; `docs/images.md` says what is made in their place. The image's
@@ -24,16 +25,17 @@ public final class DebianPackages {
     private final List<DebianSource> sources;
     private final PullLimits limits;
 
-    private DebianPackages(
-            List<String> names, DebianOptions options, List<DebianSource> sources, PullLimits limits) {
+    private DebianPackages(List<String> names, DebianOptions options, List<DebianSource> sources, PullLimits limits) {
         this.names = names;
         this.options = options;
         this.sources = sources;
         this.limits = limits;
     }
 
-    /// From Debian 12 (bookworm) and its security updates at `https://deb.debian.org`, kept in `$XDG_CACHE_HOME/vivarium` or
-    /// `~/.cache/vivarium`. What the packages need comes with them; what Debian calls essential does not, unless they need
+    /// From Debian 12 (bookworm) and its security updates at `https://deb.debian.org`, kept in
+    // `$XDG_CACHE_HOME/vivarium` or
+    /// `~/.cache/vivarium`. What the packages need comes with them; what Debian calls essential does not, unless
+    // they need
     /// it or it is [asked for][#withEssential].
     ///
     /// @param names of packages, at least one
@@ -45,7 +47,8 @@ public final class DebianPackages {
                 List.copyOf(Arrays.asList(names)), DebianOptions.defaults(), List.of(), PullLimits.DEFAULT);
     }
 
-    /// From a suite's component `main`, instead of the default suites and besides others given so. Of several versions of a
+    /// From a suite's component `main`, instead of the default suites and besides others given so. Of several versions
+    // of a
     /// package the newest counts.
     ///
     /// @param mirror such as `https://deb.debian.org/debian`

@@ -62,11 +62,13 @@ public final class Image implements AutoCloseable {
         return new Image("EROFS " + file, RootFile.ofErofs(file));
     }
 
-    /// A container image from a registry, with its [#config]: the image for `linux/amd64`, its layers merged. All of it is
+    /// A container image from a registry, with its [#config]: the image for `linux/amd64`, its layers merged. All of it
+    // is
     /// checked against its digests. What was downloaded, and the EROFS file made of it, stay in a cache.
     ///
     /// @param name as for `docker pull`: `[registry/]repository[:tag][@digest]`
-    /// @throws InvalidImageException if it cannot be had, is not what its digests say, or holds what an image cannot
+    /// @throws InvalidImageException if it cannot be had, is not what its digests say, or holds what an image
+    // cannot
     /// @throws IllegalArgumentException if `name` is not such a name
     public static Image oci(String name) {
         return oci(OciPull.of(name));
@@ -74,7 +76,8 @@ public final class Image implements AutoCloseable {
 
     /// As [#oci(String)], in another way than the usual one.
     ///
-    /// @throws InvalidImageException if it cannot be had, is not what its digests say, or holds what an image cannot
+    /// @throws InvalidImageException if it cannot be had, is not what its digests say, or holds what an image
+    // cannot
     public static Image oci(OciPull pull) {
         return new Image(BuiltImage.ofRegistry(
                 pull.reference(), pull.options(), pull.limits().ofSize()));
@@ -82,7 +85,8 @@ public final class Image implements AutoCloseable {
 
     /// The container image in an OCI image layout, a directory as `skopeo` and `umoci` make it, with its [#config].
     ///
-    /// @throws InvalidImageException if there is not one such image, or it is not what its digests say, or holds what an
+    /// @throws InvalidImageException if there is not one such image, or it is not what its digests say, or holds
+    // what an
     ///     image cannot
     public static Image ociLayout(Path directory) {
         return new Image(BuiltImage.ofLayout(directory, Optional.empty()));
@@ -91,13 +95,15 @@ public final class Image implements AutoCloseable {
     /// As [#ociLayout(Path)], for a layout with several images.
     ///
     /// @param name its annotation `org.opencontainers.image.ref.name`
-    /// @throws InvalidImageException if there is no such image, or it is not what its digests say, or holds what an image
+    /// @throws InvalidImageException if there is no such image, or it is not what its digests say, or holds what an
+    // image
     ///     cannot
     public static Image ociLayout(Path directory, String name) {
         return new Image(BuiltImage.ofLayout(directory, Optional.of(name)));
     }
 
-    /// A root file system of Debian packages and all that they need, for hosts without a registry. See [DebianPackages] for
+    /// A root file system of Debian packages and all that they need, for hosts without a registry. See [DebianPackages]
+    // for
     /// where they come from, what is checked, and what is not done.
     ///
     /// @param packages their names

@@ -20,7 +20,8 @@ public final class OciPull {
         this.limits = limits;
     }
 
-    /// Over HTTPS (a registry on this host: plain HTTP), with the names and passwords of docker's `config.json`, kept in
+    /// Over HTTPS (a registry on this host: plain HTTP), with the names and passwords of docker's `config.json`, kept
+    // in
     /// `$XDG_CACHE_HOME/vivarium` or `~/.cache/vivarium`.
     ///
     /// @param name as for `docker pull`: `[registry/]repository[:tag][@digest]`
@@ -29,7 +30,8 @@ public final class OciPull {
         return new OciPull(ImageReference.parse(name), RegistryOptions.defaults(), PullLimits.DEFAULT);
     }
 
-    /// Speaks with the registry without encryption: who is on the way can read the password. The image is checked against
+    /// Speaks with the registry without encryption: who is on the way can read the password. The image is checked
+    // against
     /// its digests all the same, but a tag stands for what the answer says.
     public OciPull withPlainHttp() {
         return new OciPull(reference, options.withPlainHttp(), limits);

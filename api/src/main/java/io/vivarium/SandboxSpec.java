@@ -37,7 +37,9 @@ public final class SandboxSpec {
 
     /// What its programs have unless their command says otherwise: over what the image says, what was set here.
     private record Defaults(
-            Map<String, String> env, @Nullable String workingDirectory, @Nullable User user) {}
+            Map<String, String> env,
+            @Nullable String workingDirectory,
+            @Nullable User user) {}
 
     private SandboxSpec(Image image, Resources resources, Defaults defaults) {
         this.image = image;

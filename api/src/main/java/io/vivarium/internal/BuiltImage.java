@@ -36,7 +36,8 @@ public record BuiltImage(String description, RootFile root, ImageConfig config) 
         RegistryOptions counted = options.withListener(event.counting(options.listener()));
         try (Registry registry = new Registry(reference, counted)) {
             OciImage image = registry.image();
-            String name = image.digest().algorithm().title() + "-" + image.digest().hex() + FORMAT;
+            String name =
+                    image.digest().algorithm().title() + "-" + image.digest().hex() + FORMAT;
             Path made = new BlobStore(options.cache()).make(name, (Path file) -> {
                 try (RootFs tree = image.read(limits)) {
                     ErofsWriter.write(tree, file);

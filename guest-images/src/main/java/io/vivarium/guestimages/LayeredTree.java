@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A tree made of layers, each of which adds to those below it, replaces, and removes.
 ///
-/// Unlike with [RootFs.Builder], a file may take the place of a directory and the reverse, and a symbolic link on the way
+/// Unlike with [RootFs.Builder], a file may take the place of a directory and the reverse, and a symbolic link on the
+// way
 /// to a file is followed as in a guest whose root this is: it never leads out of the tree.
 ///
 /// Not for use by several threads at once.
@@ -164,9 +165,10 @@ public final class LayeredTree implements TreeTarget {
 
     private static long count(TreeSlot slot) {
         return slot instanceof OpenDirectory directory
-                ? 1 + directory.entries.values().stream()
-                        .mapToLong(LayeredTree::count)
-                        .sum()
+                ? 1
+                        + directory.entries.values().stream()
+                                .mapToLong(LayeredTree::count)
+                                .sum()
                 : 1;
     }
 
@@ -221,8 +223,7 @@ public final class LayeredTree implements TreeTarget {
                 case OpenDirectory next -> {
                     way.push(next);
                     if (way.size() > RootFs.MAX_DEPTH) {
-                        throw new InvalidTreeException(
-                                text, "directories are nested deeper than " + RootFs.MAX_DEPTH);
+                        throw new InvalidTreeException(text, "directories are nested deeper than " + RootFs.MAX_DEPTH);
                     }
                 }
                 case Finished(SymbolicLink link, int _) -> {

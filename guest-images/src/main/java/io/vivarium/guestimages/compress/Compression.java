@@ -66,13 +66,15 @@ public enum Compression {
                 .orElse(NONE);
     }
 
-    /// What a stream holds, decompressed if it is compressed. Several compressed streams one after the other are read as
+    /// What a stream holds, decompressed if it is compressed. Several compressed streams one after the other are read
+    // as
     /// one.
     ///
     /// A stream that ends too early throws [java.io.EOFException], and a damaged one [CorruptDataException].
     ///
     /// @param in not closed before the returned stream is
-    /// @param maxRatio how many bytes may come out for each byte that goes in, once more than 64 MiB came out; `1` or
+    /// @param maxRatio how many bytes may come out for each byte that goes in, once more than 64 MiB came out; `1`
+    // or
     ///     more
     /// @throws IOException the stream cannot be read, or its first bytes are damaged
     public static InputStream decompress(InputStream in, int maxRatio) throws IOException {
@@ -164,9 +166,8 @@ public enum Compression {
             }
             count += Math.max(read, 0);
             if (count > HARMLESS_BYTES && count / maxRatio > compressed.count) {
-                throw new CorruptDataException(
-                        "%s data expand more than %d times: %d bytes became more than %d"
-                                .formatted(format.title, maxRatio, compressed.count, HARMLESS_BYTES));
+                throw new CorruptDataException("%s data expand more than %d times: %d bytes became more than %d"
+                        .formatted(format.title, maxRatio, compressed.count, HARMLESS_BYTES));
             }
             return read;
         }

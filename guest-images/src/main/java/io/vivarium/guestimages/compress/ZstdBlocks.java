@@ -42,7 +42,8 @@ final class ZstdBlocks {
     }
 
     private static final int[] LITERAL_LENGTH_BITS = {
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+        16
     };
     private static final int[] MATCH_LENGTH_BITS = {
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2,
@@ -222,8 +223,7 @@ final class ZstdBlocks {
                 return at + 1;
             }
             case MODE_FSE -> {
-                FseTable.Described described =
-                        FseTable.read(bytes, at, length, code.maxAccuracyLog, code.maxSymbol);
+                FseTable.Described described = FseTable.read(bytes, at, length, code.maxAccuracyLog, code.maxSymbol);
                 tables[code.ordinal()] = described.table();
                 return described.end();
             }

@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
 /// `update-alternatives --install link name path priority [--slave link name path]…`. The highest priority wins.
 final class Alternatives {
     private static final String WORDS = "\\s+(/[^\\s$\"'`*;|&]+)\\s+([^\\s$\"'`*;|&/]+)\\s+(/[^\\s$\"'`*;|&]+)";
-    private static final Pattern INSTALL =
-            Pattern.compile("update-alternatives\\s+(?:--quiet\\s+)?--install" + WORDS + "\\s+([0-9]{1,6})([^\\n;&|]*)");
+    private static final Pattern INSTALL = Pattern.compile(
+            "update-alternatives\\s+(?:--quiet\\s+)?--install" + WORDS + "\\s+([0-9]{1,6})([^\\n;&|]*)");
     private static final Pattern SLAVE = Pattern.compile("--slave" + WORDS);
 
     private final Map<String, Choice> choices = new HashMap<>();

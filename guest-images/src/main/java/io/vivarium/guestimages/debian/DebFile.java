@@ -35,8 +35,8 @@ record DebFile(String control, Map<String, String> fields, Map<String, String> s
             throws IOException {
         try {
             ArReader archive = new ArReader(deb);
-            String version = new String(
-                    member(archive, "debian-binary").content().readNBytes(16), StandardCharsets.US_ASCII);
+            String version =
+                    new String(member(archive, "debian-binary").content().readNBytes(16), StandardCharsets.US_ASCII);
             if (!version.startsWith("2.")) {
                 throw new DebianFormatException("is of the format '" + version.strip() + "' instead of 2.0");
             }
@@ -74,8 +74,7 @@ record DebFile(String control, Map<String, String> fields, Map<String, String> s
     private static DebFile of(RootFs control) throws IOException {
         String text = text(control, "control")
                 .orElseThrow(() -> new DebianFormatException("damaged package: it has no file control"));
-        Map<String, String> fields = new Stanzas(
-                        new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)))
+        Map<String, String> fields = new Stanzas(new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)))
                 .next()
                 .orElseThrow(() -> new DebianFormatException("damaged package: its file control is empty"));
         Map<String, String> scripts = new TreeMap<>();

@@ -25,7 +25,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/// Debian archives while packages are fetched from them. Indexes and packages go through the store, where they stay; all
+/// Debian archives while packages are fetched from them. Indexes and packages go through the store, where they stay;
+// all
 /// are checked against the digests that the suites' `Release` files give.
 ///
 /// Not for use by several threads at once.
@@ -70,8 +71,7 @@ public final class DebianArchive implements AutoCloseable {
                 for (PackageEntry entry : entries) {
                     all.append(entry.digest()).append('\n');
                 }
-                return Digest.of(
-                        Digest.Algorithm.SHA256, all.toString().getBytes(StandardCharsets.US_ASCII));
+                return Digest.of(Digest.Algorithm.SHA256, all.toString().getBytes(StandardCharsets.US_ASCII));
             } catch (DebianFormatException e) {
                 throw new ImageException("Debian packages", e.reason(), e);
             }
@@ -87,8 +87,7 @@ public final class DebianArchive implements AutoCloseable {
         for (DebianSource source : options.sources()) {
             read(source, index);
         }
-        List<Relation> wanted =
-                names.stream().map(Relation::to).collect(Collectors.toCollection(ArrayList::new));
+        List<Relation> wanted = names.stream().map(Relation::to).collect(Collectors.toCollection(ArrayList::new));
         if (options.essential()) {
             index.essential().stream()
                     .map(PackageEntry::name)
@@ -112,10 +111,15 @@ public final class DebianArchive implements AutoCloseable {
                 throw new ImageException(source.toString(), "the suite has no " + path);
             }
             String location = release.byHash()
-                    ? path.replaceFirst("[^/]*$", "by-hash/SHA256/" + listed.digest().hex())
+                    ? path.replaceFirst(
+                            "[^/]*$", "by-hash/SHA256/" + listed.digest().hex())
                     : path;
             Path file = fetch(
-                    source.toString(), source.suite() + "/" + path, listed.digest(), listed.size(), source.file(location));
+                    source.toString(),
+                    source.suite() + "/" + path,
+                    listed.digest(),
+                    listed.size(),
+                    source.file(location));
             try (InputStream packed = Files.newInputStream(file);
                     InputStream plain = Compression.decompress(packed, MAX_INDEX_RATIO)) {
                 index.read(source.mirror(), plain);
@@ -147,7 +151,8 @@ public final class DebianArchive implements AutoCloseable {
             bytes = response.body().readNBytes(MAX_RELEASE_BYTES + 1);
         }
         if (bytes.length > MAX_RELEASE_BYTES) {
-            throw new ImageException(source.toString(), "the file Release has more than " + MAX_RELEASE_BYTES + " bytes");
+            throw new ImageException(
+                    source.toString(), "the file Release has more than " + MAX_RELEASE_BYTES + " bytes");
         }
         Digest found = Digest.of(Digest.Algorithm.SHA256, bytes);
         if (source.releaseDigest().isPresent() && !source.releaseDigest().get().equals(found)) {
@@ -159,11 +164,14 @@ public final class DebianArchive implements AutoCloseable {
         try {
             Release release = Release.parse(bytes);
             if (!release.names().contains(source.suite())) {
-                throw new ImageException(source.toString(), "the suite there is " + String.join(" or ", release.names()));
+                throw new ImageException(
+                        source.toString(), "the suite there is " + String.join(" or ", release.names()));
             }
             if (release.validUntil().filter(Instant.now()::isAfter).isPresent()) {
                 throw new ImageException(
-                        source.toString(), "the file Release is valid until " + release.validUntil().get() + ", which is over");
+                        source.toString(),
+                        "the file Release is valid until "
+                                + release.validUntil().get() + ", which is over");
             }
             return release;
         } catch (DebianFormatException e) {
@@ -199,7 +207,11 @@ public final class DebianArchive implements AutoCloseable {
             for (PackageEntry entry : selection.entries) {
                 try {
                     Path deb = fetch(
-                            entry.mirror().toString(), entry.toString(), entry.digest(), entry.size(), entry.location());
+                            entry.mirror().toString(),
+                            entry.toString(),
+                            entry.digest(),
+                            entry.size(),
+                            entry.location());
                     try (InputStream in = Files.newInputStream(deb)) {
                         root.unpack(entry, in, entry.toString());
                     }

@@ -25,7 +25,8 @@ import java.util.List;
 /// - links of update-alternatives(1) that stand in a script in plain words, such as `/usr/bin/awk`;
 /// - the directories that every system has, `/tmp` and `/var/tmp` writable by all.
 ///
-/// `/var/lib/dpkg/status` says what was done: packages are `installed` that have no such script, and `unpacked` those that
+/// `/var/lib/dpkg/status` says what was done: packages are `installed` that have no such script, and `unpacked` those
+// that
 /// have one.
 final class DebianRoot {
     private static final Attributes DIRECTORY = Attributes.of(0755);
@@ -62,8 +63,7 @@ final class DebianRoot {
         DebFile file = DebFile.read(deb, source, budget, spool, tree);
         String name = file.fields().getOrDefault("package", "");
         String version = file.fields().getOrDefault("version", "");
-        if (!name.equals(entry.name())
-                || DebianVersion.parse(version).compareTo(entry.version()) != 0) {
+        if (!name.equals(entry.name()) || DebianVersion.parse(version).compareTo(entry.version()) != 0) {
             throw new DebianFormatException("is " + name + " " + version + " instead of " + entry);
         }
         alternatives.read(file.scripts().getOrDefault("postinst", ""));
@@ -76,8 +76,9 @@ final class DebianRoot {
     /// The root file system, with what stands in for the scripts.
     RootFs build() throws IOException {
         tree.nextLayer();
-        DIRECTORIES.stream().filter((String path) -> !tree.has(path)).forEach((String path) ->
-                tree.directory(path, DIRECTORY));
+        DIRECTORIES.stream()
+                .filter((String path) -> !tree.has(path))
+                .forEach((String path) -> tree.directory(path, DIRECTORY));
         tree.directory("tmp", Attributes.of(01777));
         tree.directory("var/tmp", Attributes.of(01777));
         tree.directory("root", Attributes.of(0700));
@@ -94,8 +95,7 @@ final class DebianRoot {
     }
 
     private static RegularFile text(String content) {
-        return new RegularFile(
-                Attributes.of(0644), Content.of(content.getBytes(StandardCharsets.UTF_8)));
+        return new RegularFile(Attributes.of(0644), Content.of(content.getBytes(StandardCharsets.UTF_8)));
     }
 
     private void database(String path, String master, String otherwise) {

@@ -8,7 +8,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// A package as an index describes it. What it says of others is read when it is asked for: few of the many thousand are.
+/// A package as an index describes it. What it says of others is read when it is asked for: few of the many thousand
+// are.
 ///
 /// @param name of the package
 /// @param version of the package
@@ -18,8 +19,19 @@ record PackageEntry(String name, DebianVersion version, URI mirror, Map<String, 
     private static final List<String> PRIORITIES = List.of("required", "important", "standard", "optional");
 
     static final List<String> FIELDS = List.of(
-            "package", "version", "architecture", "depends", "pre-depends", "provides", "conflicts", "breaks",
-            "essential", "priority", "filename", "size", "sha256");
+            "package",
+            "version",
+            "architecture",
+            "depends",
+            "pre-depends",
+            "provides",
+            "conflicts",
+            "breaks",
+            "essential",
+            "priority",
+            "filename",
+            "size",
+            "sha256");
 
     static PackageEntry of(URI mirror, Map<String, String> stanza) throws DebianFormatException {
         String name = required(stanza, "package");
@@ -76,7 +88,10 @@ record PackageEntry(String name, DebianVersion version, URI mirror, Map<String, 
         for (Relation.Alternative each : provides()) {
             if (each.name().equals(wanted.name())
                     && (wanted.range().isEmpty()
-                            || each.range().map(Relation.Range::version).filter(wanted::accepts).isPresent())) {
+                            || each.range()
+                                    .map(Relation.Range::version)
+                                    .filter(wanted::accepts)
+                                    .isPresent())) {
                 return true;
             }
         }

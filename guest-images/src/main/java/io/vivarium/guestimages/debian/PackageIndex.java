@@ -52,7 +52,8 @@ final class PackageIndex {
                 .toList();
     }
 
-    /// What satisfies an alternative: the packages of that name, the newest first; then what provides it, the most common
+    /// What satisfies an alternative: the packages of that name, the newest first; then what provides it, the most
+    // common
     /// first.
     List<PackageEntry> candidates(Relation.Alternative wanted) throws DebianFormatException {
         List<PackageEntry> found = new ArrayList<>();

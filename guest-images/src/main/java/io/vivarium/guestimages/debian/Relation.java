@@ -12,8 +12,8 @@ import java.util.stream.Collectors;
 ///
 /// @param alternatives in the order of preference; at least one
 record Relation(List<Alternative> alternatives) {
-    private static final Pattern ALTERNATIVE = Pattern.compile("([A-Za-z0-9][A-Za-z0-9+.-]*)(?::[a-z0-9-]+)?"
-            + "\\s*(?:\\(\\s*(<<|<=|=|>=|>>)\\s*([^\\s()]+)\\s*\\))?");
+    private static final Pattern ALTERNATIVE = Pattern.compile(
+            "([A-Za-z0-9][A-Za-z0-9+.-]*)(?::[a-z0-9-]+)?" + "\\s*(?:\\(\\s*(<<|<=|=|>=|>>)\\s*([^\\s()]+)\\s*\\))?");
 
     /// How versions compare.
     enum Operator {
@@ -68,7 +68,8 @@ record Relation(List<Alternative> alternatives) {
         @Override
         public String toString() {
             return name
-                    + range.map((Range r) -> " (" + r.operator.text + " " + r.version + ")").orElse("");
+                    + range.map((Range r) -> " (" + r.operator.text + " " + r.version + ")")
+                            .orElse("");
         }
     }
 
@@ -100,8 +101,7 @@ record Relation(List<Alternative> alternatives) {
         }
         Optional<Range> range = matcher.group(2) == null
                 ? Optional.empty()
-                : Optional.of(
-                        new Range(Operator.of(matcher.group(2)), DebianVersion.parse(matcher.group(3))));
+                : Optional.of(new Range(Operator.of(matcher.group(2)), DebianVersion.parse(matcher.group(3))));
         return new Alternative(matcher.group(1), range);
     }
 

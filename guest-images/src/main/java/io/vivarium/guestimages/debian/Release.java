@@ -29,8 +29,11 @@ record Release(List<String> names, Map<String, Listed> files, boolean byHash, Op
                 .next()
                 .orElseThrow(() -> new DebianFormatException("the file Release is empty"));
         Map<String, Listed> files = new HashMap<>();
-        for (String line :
-                fields.getOrDefault("sha256", "").strip().lines().map(String::strip).toList()) {
+        for (String line : fields.getOrDefault("sha256", "")
+                .strip()
+                .lines()
+                .map(String::strip)
+                .toList()) {
             String[] words = line.split("\\s+", -1);
             Optional<Digest> digest = Digest.parse("sha256:" + words[0]);
             if (words.length != 3 || digest.isEmpty() || !words[1].matches("[0-9]{1,15}")) {

@@ -99,8 +99,8 @@ final class Solver {
             }
             for (PackageEntry candidate : candidates) {
                 if (++steps > MAX_STEPS) {
-                    throw new DebianFormatException("no solution was found in " + MAX_STEPS + " steps; the first problem: "
-                            + (firstProblem == null ? "none" : firstProblem));
+                    throw new DebianFormatException("no solution was found in " + MAX_STEPS
+                            + " steps; the first problem: " + (firstProblem == null ? "none" : firstProblem));
                 }
                 String obstacle = obstacle(candidate, chosen);
                 if (obstacle == null) {
@@ -111,8 +111,8 @@ final class Solver {
             }
         }
         if (fitting.isEmpty() && firstProblem == null) {
-            firstProblem = (need.by.isEmpty() ? "" : need.by + " needs ") + need.relation + ": "
-                    + String.join("; ", reasons);
+            firstProblem =
+                    (need.by.isEmpty() ? "" : need.by + " needs ") + need.relation + ": " + String.join("; ", reasons);
         }
         return fitting;
     }

@@ -28,7 +28,8 @@ import java.util.concurrent.locks.ReentrantLock;
 /// ```
 ///
 /// A file appears under its name when it is complete and checked. Several processes and threads may use one directory:
-/// the second who wants a file waits for the first. Nothing is ever removed; the directory may be, while nobody uses it.
+/// the second who wants a file waits for the first. Nothing is ever removed; the directory may be, while nobody uses
+// it.
 public final class BlobStore {
     private static final int BUFFER_BYTES = 1 << 16;
     private static final long REPORT_BYTES = 1L << 20;
@@ -46,9 +47,8 @@ public final class BlobStore {
     /// `$XDG_CACHE_HOME/vivarium`, or `~/.cache/vivarium` (XDG Base Directory Specification 0.8).
     public static Path defaultDirectory() {
         String configured = System.getenv().getOrDefault("XDG_CACHE_HOME", "");
-        Path base = configured.startsWith("/")
-                ? Path.of(configured)
-                : Path.of(System.getProperty("user.home"), ".cache");
+        Path base =
+                configured.startsWith("/") ? Path.of(configured) : Path.of(System.getProperty("user.home"), ".cache");
         return base.resolve("vivarium");
     }
 
@@ -192,8 +192,7 @@ public final class BlobStore {
                                 "not fetched within " + http.limits().total().toMillis() + " ms", e);
                     }
                     if (failures >= http.limits().attempts()) {
-                        throw failed(
-                                "only %d of %d bytes came: %s".formatted(after, wanted.size, e.getMessage()), e);
+                        throw failed("only %d of %d bytes came: %s".formatted(after, wanted.size, e.getMessage()), e);
                     }
                     http.pauseAfter(failures);
                 }
@@ -206,8 +205,8 @@ public final class BlobStore {
 
         private void proceed(Path partial) throws IOException {
             MessageDigest sum = wanted.digest.algorithm().start();
-            try (FileChannel file =
-                    FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            try (FileChannel file = FileChannel.open(
+                    partial, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
                 if (file.size() > wanted.size) {
                     file.truncate(0);
                 }
@@ -229,8 +228,8 @@ public final class BlobStore {
             if (!found.equals(wanted.digest)) {
                 Files.delete(partial);
                 throw new ImageException(
-                        wanted.source, wanted.item + ": the content has another digest: " + found + " instead of "
-                                + wanted.digest);
+                        wanted.source,
+                        wanted.item + ": the content has another digest: " + found + " instead of " + wanted.digest);
             }
             listener.progress(wanted.item, wanted.size, wanted.size, false);
         }

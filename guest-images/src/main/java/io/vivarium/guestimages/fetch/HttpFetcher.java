@@ -29,9 +29,11 @@ import org.jspecify.annotations.Nullable;
 /// Gets resources over HTTP (1.1 and 2).
 ///
 /// - Every wait is bounded by [FetchLimits].
-/// - Without encryption only this host is spoken to, unless plain HTTP was asked for; a redirection cannot lead from HTTPS
+/// - Without encryption only this host is spoken to, unless plain HTTP was asked for; a redirection cannot lead from
+// HTTPS
 ///   to HTTP.
-/// - Redirections are followed (at most ten); a header `Authorization` goes to nobody but the host, port and scheme that it
+/// - Redirections are followed (at most ten); a header `Authorization` goes to nobody but the host, port and scheme
+// that it
 ///   was given for.
 /// - 429 and 5xx are tried again, after what `Retry-After` says.
 ///

@@ -52,7 +52,8 @@ interface Blobs {
     static byte[] readAll(String source, Descriptor descriptor, InputStream in) throws IOException {
         if (descriptor.size() > MAX_DOCUMENT_BYTES) {
             throw new ImageException(
-                    source, descriptor.digest() + " has " + descriptor.size() + " bytes, more than " + MAX_DOCUMENT_BYTES);
+                    source,
+                    descriptor.digest() + " has " + descriptor.size() + " bytes, more than " + MAX_DOCUMENT_BYTES);
         }
         try (VerifiedStream verified = new VerifiedStream(source, descriptor, in)) {
             byte[] bytes = verified.readNBytes((int) descriptor.size());

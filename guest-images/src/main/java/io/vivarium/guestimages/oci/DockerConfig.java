@@ -29,9 +29,8 @@ record DockerConfig(Path file) {
     /// `$DOCKER_CONFIG/config.json`, or `~/.docker/config.json`.
     static DockerConfig ofUser() {
         String configured = System.getenv().getOrDefault("DOCKER_CONFIG", "");
-        Path directory = configured.isEmpty()
-                ? Path.of(System.getProperty("user.home"), ".docker")
-                : Path.of(configured);
+        Path directory =
+                configured.isEmpty() ? Path.of(System.getProperty("user.home"), ".docker") : Path.of(configured);
         return new DockerConfig(directory.resolve("config.json"));
     }
 
@@ -94,7 +93,8 @@ record DockerConfig(Path file) {
     private ImageException identityToken(String registry) {
         return new ImageException(
                 file.toString(),
-                "has an identity token for " + registry + ", which is not supported; log in with a password or access token");
+                "has an identity token for " + registry
+                        + ", which is not supported; log in with a password or access token");
     }
 
     private Optional<Credentials> ask(String helper, String key) throws IOException, JsonException {

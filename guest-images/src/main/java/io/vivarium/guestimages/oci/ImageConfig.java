@@ -44,8 +44,8 @@ public record ImageConfig(
         List<Digest> layers = new ArrayList<>();
         for (String digest : json.requiredObject("rootfs").texts("diff_ids")) {
             layers.add(Digest.parse(digest)
-                    .orElseThrow(() ->
-                            new JsonException("rootfs.diff_ids has what is not a sha256 or sha512 digest: '" + digest + "'")));
+                    .orElseThrow(() -> new JsonException(
+                            "rootfs.diff_ids has what is not a sha256 or sha512 digest: '" + digest + "'")));
         }
         JsonReader config = json.object("config").orElse(new JsonReader("config.", JsonReader.EMPTY));
         return new Stated(
@@ -63,7 +63,8 @@ public record ImageConfig(
         for (String variable : variables) {
             int equals = variable.indexOf('=');
             if (equals < 1 || variable.indexOf('\0') >= 0) {
-                throw new JsonException("config.Env has what is not NAME=value: '" + variable.replace("\0", "\\0") + "'");
+                throw new JsonException(
+                        "config.Env has what is not NAME=value: '" + variable.replace("\0", "\\0") + "'");
             }
             env.put(variable.substring(0, equals), variable.substring(equals + 1));
         }

@@ -9,7 +9,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// The name of an image in a registry, as `docker pull` takes it: `[registry/]repository[:tag][@digest]`. Without a
-/// registry it is Docker Hub's; without a tag and a digest, `latest`. What comes before the first `/` is a registry if it
+/// registry it is Docker Hub's; without a tag and a digest, `latest`. What comes before the first `/` is a registry if
+// it
 /// has a `.` or a `:`, or is `localhost` (distribution reference grammar).
 ///
 /// @param registry host, with a port if it has one

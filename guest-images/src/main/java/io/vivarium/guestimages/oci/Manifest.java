@@ -49,7 +49,8 @@ sealed interface Manifest {
         if (MediaTypes.DOCKER_SCHEMA_1.contains(type)) {
             throw new JsonException("is a Docker image of schema version 1, which is not supported; push it again");
         }
-        if (MediaTypes.INDEXES.contains(type) || (type.isEmpty() && json.object().members().containsKey("manifests"))) {
+        if (MediaTypes.INDEXES.contains(type)
+                || (type.isEmpty() && json.object().members().containsKey("manifests"))) {
             List<Descriptor> manifests = new ArrayList<>();
             for (JsonReader each : json.objects("manifests")) {
                 manifests.add(Descriptor.read(each));
@@ -72,7 +73,8 @@ sealed interface Manifest {
         for (JsonReader each : json.objects("layers")) {
             Descriptor layer = Descriptor.read(each);
             if (!MediaTypes.LAYERS.contains(layer.mediaType())) {
-                throw new JsonException(each.path() + "mediaType is '" + layer.mediaType() + "', which is not supported");
+                throw new JsonException(
+                        each.path() + "mediaType is '" + layer.mediaType() + "', which is not supported");
             }
             layers.add(layer);
         }

@@ -42,8 +42,7 @@ public record OciLayout(Path directory) implements Blobs {
 
     private OciImage image(Optional<String> reference) throws IOException {
         try {
-            String version =
-                    JsonReader.parse(file("oci-layout")).requiredText("imageLayoutVersion");
+            String version = JsonReader.parse(file("oci-layout")).requiredText("imageLayoutVersion");
             if (!version.equals(VERSION)) {
                 throw new ImageException(source(), "is an OCI layout of version " + version + " instead of " + VERSION);
             }
@@ -61,11 +60,12 @@ public record OciLayout(Path directory) implements Blobs {
             all.add(Descriptor.read(each));
         }
         String names = all.stream()
-                .flatMap((Descriptor each) -> Optional.ofNullable(each.annotations().get(REFERENCE)).stream())
+                .flatMap((Descriptor each) ->
+                        Optional.ofNullable(each.annotations().get(REFERENCE)).stream())
                 .collect(Collectors.joining(", "));
         List<Descriptor> matching = all.stream()
-                .filter((Descriptor each) ->
-                        reference.isEmpty() || reference.get().equals(each.annotations().get(REFERENCE)))
+                .filter((Descriptor each) -> reference.isEmpty()
+                        || reference.get().equals(each.annotations().get(REFERENCE)))
                 .toList();
         if (matching.isEmpty()) {
             throw new ImageException(
@@ -103,8 +103,7 @@ public record OciLayout(Path directory) implements Blobs {
 
     @Override
     public Document manifest(Descriptor descriptor) throws IOException {
-        return new Document(
-                Blobs.readAll(source(), descriptor, open(descriptor)), Optional.of(descriptor.mediaType()));
+        return new Document(Blobs.readAll(source(), descriptor, open(descriptor)), Optional.of(descriptor.mediaType()));
     }
 
     @Override

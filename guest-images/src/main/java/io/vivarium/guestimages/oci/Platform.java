@@ -22,7 +22,9 @@ record Platform(String os, String architecture, String variant) {
 
     /// Whether guests run it. Variants of amd64 (`v2` …) need processors that a host may not have.
     boolean runsInGuests() {
-        return os.equals(GUEST.os) && architecture.equals(GUEST.architecture) && (variant.isEmpty() || variant.equals("v1"));
+        return os.equals(GUEST.os)
+                && architecture.equals(GUEST.architecture)
+                && (variant.isEmpty() || variant.equals("v1"));
     }
 
     @Override

@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Not for use by several threads at once.
 public final class Registry implements Blobs, AutoCloseable {
-    private static final String ACCEPT =
-            Stream.concat(MediaTypes.MANIFESTS.stream(), MediaTypes.INDEXES.stream()).collect(Collectors.joining(", "));
+    private static final String ACCEPT = Stream.concat(MediaTypes.MANIFESTS.stream(), MediaTypes.INDEXES.stream())
+            .collect(Collectors.joining(", "));
 
     private final ImageReference image;
     private final RegistryOptions options;
@@ -86,8 +86,8 @@ public final class Registry implements Blobs, AutoCloseable {
 
     @Override
     public InputStream open(Descriptor descriptor) throws IOException {
-        BlobStore.Wanted wanted = new BlobStore.Wanted(
-                source(), descriptor.digest().toString(), descriptor.digest(), descriptor.size());
+        BlobStore.Wanted wanted =
+                new BlobStore.Wanted(source(), descriptor.digest().toString(), descriptor.digest(), descriptor.size());
         return Files.newInputStream(store.fetch(
                 wanted,
                 http,

@@ -18,7 +18,8 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// Answers a registry's question who asks (RFC 9110 §11.6.1, and the "Token Authentication" of the distribution project):
+/// Answers a registry's question who asks (RFC 9110 §11.6.1, and the "Token Authentication" of the distribution
+// project):
 /// with name and password, or with a token that another server gives for them.
 final class RegistryLogin {
     private static final int MAX_TOKEN_BYTES = 1 << 20;
@@ -72,15 +73,15 @@ final class RegistryLogin {
         Map<String, String> parameters = new HashMap<>();
         Matcher parameter = PARAMETER.matcher(text);
         while (parameter.find()) {
-            parameters.put(
-                    parameter.group(1), parameter.group(3) == null ? parameter.group(2) : parameter.group(3));
+            parameters.put(parameter.group(1), parameter.group(3) == null ? parameter.group(2) : parameter.group(3));
         }
         return parameters;
     }
 
     private String token(Map<String, String> parameters) throws IOException {
         String realm = parameters.getOrDefault("realm", "");
-        String query = "scope=" + encode(parameters.getOrDefault("scope", "repository:" + image.repository() + ":pull"));
+        String query =
+                "scope=" + encode(parameters.getOrDefault("scope", "repository:" + image.repository() + ":pull"));
         if (parameters.containsKey("service")) {
             query += "&service=" + encode(parameters.get("service"));
         }
@@ -88,7 +89,8 @@ final class RegistryLogin {
         try {
             uri = URI.create(realm + (realm.contains("?") ? "&" : "?") + query);
         } catch (IllegalArgumentException e) {
-            throw new ImageException(image.toString(), "the registry wants a token from what is no address: " + realm, e);
+            throw new ImageException(
+                    image.toString(), "the registry wants a token from what is no address: " + realm, e);
         }
         Map<String, String> headers = credentials()
                 .map((Credentials given) -> Map.of("Authorization", given.header()))

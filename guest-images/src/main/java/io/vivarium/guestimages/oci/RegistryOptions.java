@@ -67,6 +67,9 @@ public record RegistryOptions(
     Optional<Credentials> credentialsFor(String registry) throws IOException {
         return credentials.isPresent()
                 ? credentials
-                : dockerConfig.map(DockerConfig::new).orElseGet(DockerConfig::ofUser).credentials(registry);
+                : dockerConfig
+                        .map(DockerConfig::new)
+                        .orElseGet(DockerConfig::ofUser)
+                        .credentials(registry);
     }
 }

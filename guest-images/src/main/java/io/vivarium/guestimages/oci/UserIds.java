@@ -22,7 +22,8 @@ public record UserIds(long uid, long gid) {
     private static final int MAX_DATABASE_BYTES = 1 << 20;
     private static final long MAX_ID = 0xFFFF_FFFEL;
 
-    /// Looks `user[:group]` up in the image's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)). A number need not be
+    /// Looks `user[:group]` up in the image's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)). A number need
+    // not be
     /// there; its group is then 0 unless one is given.
     ///
     /// @param source the image, for errors
@@ -39,13 +40,16 @@ public record UserIds(long uid, long gid) {
         Optional<String[]> entry = lines(tree, "etc/passwd").stream()
                 .map((String line) -> line.split(":", -1))
                 .filter((String[] fields) -> fields.length >= 4
-                        && (fields[0].equals(user) || uid.isPresent() && number(fields[2]).equals(uid)))
+                        && (fields[0].equals(user)
+                                || uid.isPresent() && number(fields[2]).equals(uid)))
                 .findFirst();
         long userId = uid.or(() -> entry.flatMap((String[] fields) -> number(fields[2])))
                 .orElseThrow(() -> new ImageException(
                         source, "runs its programs as user '" + user + "', who is not in its /etc/passwd"));
         if (colon < 0) {
-            return new UserIds(userId, entry.flatMap((String[] fields) -> number(fields[3])).orElse(0L));
+            return new UserIds(
+                    userId,
+                    entry.flatMap((String[] fields) -> number(fields[3])).orElse(0L));
         }
         return new UserIds(userId, group(source, tree, text.substring(colon + 1)));
     }

@@ -66,8 +66,7 @@ final class VerifiedStream extends FilterInputStream {
         }
         Digest found = Digest.finish(descriptor.digest().algorithm(), sum);
         if (!found.equals(descriptor.digest())) {
-            throw new ImageException(
-                    source, descriptor.digest() + ": the content has another digest: " + found);
+            throw new ImageException(source, descriptor.digest() + ": the content has another digest: " + found);
         }
     }
 }

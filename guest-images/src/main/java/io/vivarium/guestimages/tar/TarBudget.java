@@ -3,7 +3,8 @@ package io.vivarium.guestimages.tar;
 
 import io.vivarium.guestimages.ImageException;
 
-/// What is left of [TarLimits] while one archive, or several that make one tree, are read. Not for use by several threads
+/// What is left of [TarLimits] while one archive, or several that make one tree, are read. Not for use by several
+// threads
 /// at once.
 public final class TarBudget {
     /// Most characters of names and link targets in all: 256 characters for each of a million entries.

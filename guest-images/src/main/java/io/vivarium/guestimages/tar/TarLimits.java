@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.tar;
 
-/// How much an archive, or all the layers of an image together, may hold, so that a small (compressed) archive cannot fill
+/// How much an archive, or all the layers of an image together, may hold, so that a small (compressed) archive cannot
+// fill
 /// the host.
 ///
 /// @param maxEntries most entries, `1` or more
@@ -14,8 +15,8 @@ public record TarLimits(long maxEntries, long maxBytes, int maxRatio) {
     /// @throws IllegalArgumentException a number is out of its range
     public TarLimits {
         if (maxEntries < 1 || maxBytes < 0 || maxRatio < 1) {
-            throw new IllegalArgumentException("limits of %d entries, %d bytes, and a ratio of 1:%d"
-                    .formatted(maxEntries, maxBytes, maxRatio));
+            throw new IllegalArgumentException(
+                    "limits of %d entries, %d bytes, and a ratio of 1:%d".formatted(maxEntries, maxBytes, maxRatio));
         }
     }
 

@@ -24,7 +24,8 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.Optional;
 
-/// Reads a tar archive into a [RootFs] or another [TreeTarget]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or
+/// Reads a tar archive into a [RootFs] or another [TreeTarget]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain
+// or
 /// compressed with gzip, xz or zstd, which are recognised by their first bytes.
 ///
 /// The archive is read once, front to back; file contents wait in an unnamed temporary file (in
@@ -56,6 +57,7 @@ public final class TarReader {
     private Optional<String> longName = Optional.empty();
     private Optional<String> longLink = Optional.empty();
     private String current = "the first header";
+
     private TarReader(InputStream in, String source, TarBudget budget, Spool spool, TreeTarget tree) {
         this.in = in;
         this.source = source;
@@ -145,7 +147,8 @@ public final class TarReader {
         }
     }
 
-    /// Whatever follows the end marker, so that the checksum of compressed data is looked at and whoever writes into a pipe can
+    /// Whatever follows the end marker, so that the checksum of compressed data is looked at and whoever writes into a
+    // pipe can
     /// finish.
     private void skipRest() throws IOException {
         current = "what follows its end marker";
