@@ -3,6 +3,8 @@ package io.vivarium.guestimages.debian;
 
 import io.vivarium.guestimages.Attributes;
 import io.vivarium.guestimages.Content;
+import io.vivarium.guestimages.ImageException;
+import io.vivarium.guestimages.InvalidTreeException;
 import io.vivarium.guestimages.LayeredTree;
 import io.vivarium.guestimages.LayeredTree.DirectoryOverLink;
 import io.vivarium.guestimages.RootFs;
@@ -75,6 +77,16 @@ final class DebianRoot {
 
     /// The root file system, with what stands in for the scripts.
     RootFs build() throws IOException {
+        try {
+            // A script may name what cannot be a path.
+            standIn();
+            return tree.build(spool);
+        } catch (InvalidTreeException e) {
+            throw new ImageException("Debian packages", e.path() + ": " + e.reason(), e);
+        }
+    }
+
+    private void standIn() {
         tree.nextLayer();
         DIRECTORIES.stream()
                 .filter((String path) -> !tree.has(path))
@@ -91,7 +103,6 @@ final class DebianRoot {
             }
         }
         tree.add("var/lib/dpkg/status", text(status.toString()));
-        return tree.build(spool);
     }
 
     private static RegularFile text(String content) {

@@ -48,14 +48,14 @@ interface Blobs {
         }
     }
 
-    /// All bytes of a blob that is to be read at once, checked.
-    static byte[] readAll(String source, Descriptor descriptor, InputStream in) throws IOException {
+    /// All bytes of a small blob, checked.
+    default byte[] readAll(Descriptor descriptor) throws IOException {
         if (descriptor.size() > MAX_DOCUMENT_BYTES) {
             throw new ImageException(
-                    source,
+                    source(),
                     descriptor.digest() + " has " + descriptor.size() + " bytes, more than " + MAX_DOCUMENT_BYTES);
         }
-        try (VerifiedStream verified = new VerifiedStream(source, descriptor, in)) {
+        try (VerifiedStream verified = new VerifiedStream(source(), descriptor, open(descriptor))) {
             byte[] bytes = verified.readNBytes((int) descriptor.size());
             verified.finish();
             return bytes;

@@ -50,7 +50,7 @@ public final class OciImage {
             if (!(found instanceof Manifest.OfImage image)) {
                 throw new ImageException(blobs.source(), "a list of images has another list in it");
             }
-            byte[] config = Blobs.readAll(blobs.source(), image.config(), blobs.open(image.config()));
+            byte[] config = blobs.readAll(image.config());
             return new OciImage(blobs, named, image, ImageConfig.read(config)).checked();
         } catch (JsonException e) {
             throw new ImageException(blobs.source(), e.reason(), e);

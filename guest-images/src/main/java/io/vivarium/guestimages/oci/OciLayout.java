@@ -103,7 +103,7 @@ public record OciLayout(Path directory) implements Blobs {
 
     @Override
     public Document manifest(Descriptor descriptor) throws IOException {
-        return new Document(Blobs.readAll(source(), descriptor, open(descriptor)), Optional.of(descriptor.mediaType()));
+        return new Document(readAll(descriptor), Optional.of(descriptor.mediaType()));
     }
 
     @Override

@@ -78,8 +78,8 @@ class DebFileTest {
             assertThat(Listing.of(tree).stream().map((String line) -> line.replaceAll(" \\d+ \\S+$", "")))
                     .anyMatch((String line) -> line.startsWith("/usr/bin/hello 0644 0:0"))
                     .anyMatch((String line) -> line.startsWith("/bin 0777") && line.endsWith("link -> usr/bin"))
-                    .anyMatch((String line) -> line.startsWith("/usr/bin/hi 0777")
-                            && line.endsWith("link -> /etc/alternatives/hi"))
+                    .anyMatch((String line) ->
+                            line.startsWith("/usr/bin/hi 0777") && line.endsWith("link -> /etc/alternatives/hi"))
                     .anyMatch((String line) -> line.startsWith("/tmp 1777"))
                     .anyMatch((String line) -> line.startsWith("/etc/passwd 0644"));
         }
@@ -109,7 +109,8 @@ class DebFileTest {
         return Stream.of(
                 arguments("none", text("PK"), "not a package: it is no ar archive"),
                 arguments("empty", ar(), "damaged package: it has no debian-binary"),
-                arguments("another version", ar("debian-binary", text("3.0\n")), "is of the format '3.0' instead of 2.0"),
+                arguments(
+                        "another version", ar("debian-binary", text("3.0\n")), "is of the format '3.0' instead of 2.0"),
                 arguments(
                         "wrong order",
                         ar("debian-binary", version, "data.tar", empty),

@@ -59,7 +59,11 @@ class DebianVersionTest {
         }
         StringBuilder script = new StringBuilder("for my $p (");
         for (int i = 0; i + 1 < versions.size(); i++) {
-            script.append("['").append(versions.get(i)).append("','").append(versions.get(i + 1)).append("'],");
+            script.append("['")
+                    .append(versions.get(i))
+                    .append("','")
+                    .append(versions.get(i + 1))
+                    .append("'],");
         }
         script.append(") { print(system('dpkg','--compare-versions',$$p[0],'lt',$$p[1])==0 ? -1 : "
                 + "system('dpkg','--compare-versions',$$p[0],'eq',$$p[1])==0 ? 0 : 1, qq(\\n)); }");

@@ -20,7 +20,11 @@ class SolverTest {
             String[] parts = each.split("#", -1);
             String[] names = {"", "Depends", "Provides", "Conflicts"};
             String[] name = parts[0].strip().split(" ", -1);
-            text.append("Package: ").append(name[0]).append("\nVersion: ").append(name[1]).append('\n');
+            text.append("Package: ")
+                    .append(name[0])
+                    .append("\nVersion: ")
+                    .append(name[1])
+                    .append('\n');
             for (int i = 1; i < parts.length; i++) {
                 if (!parts[i].isBlank()) {
                     text.append(names[i]).append(": ").append(parts[i].strip()).append('\n');
@@ -65,7 +69,12 @@ class SolverTest {
     @Test
     void whatIsProvided() throws IOException {
         PackageIndex index = index(
-                "a 1 # mta", "exim 4 # # mta", "b 1 # lib (>= 2)", "old 1 # # lib", "new 1 # # lib (= 3)", "c 1 # lib:any");
+                "a 1 # mta",
+                "exim 4 # # mta",
+                "b 1 # lib (>= 2)",
+                "old 1 # # lib",
+                "new 1 # # lib (= 3)",
+                "c 1 # lib:any");
         assertThat(solve(index, "a")).containsExactly("a 1", "exim 4");
         assertThat(solve(index, "b")).containsExactly("b 1", "new 1");
         assertThat(solve(index, "c")).containsExactly("c 1", "new 1");

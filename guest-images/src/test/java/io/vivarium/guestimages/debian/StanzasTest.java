@@ -78,7 +78,8 @@ class StanzasTest {
                 "SHA256: 12 a b c| the file Release has a line that is not digest, size and name"
             })
     void releaseMistakesAreNamed(String text, String message) {
-        assertThatThrownBy(() -> Release.parse(text.getBytes(StandardCharsets.UTF_8))).hasMessage(message);
+        assertThatThrownBy(() -> Release.parse(text.getBytes(StandardCharsets.UTF_8)))
+                .hasMessage(message);
     }
 
     @ParameterizedTest
