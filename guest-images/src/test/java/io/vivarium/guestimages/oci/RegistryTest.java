@@ -19,10 +19,15 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -183,6 +188,19 @@ class RegistryTest {
 
         assertThat(registry.requests).hasSize(1).allMatch((String request) -> request.startsWith("/v2/a/manifests/1 "));
         assertThat(progress).containsExactly("cached", "cached", "cached");
+    }
+
+    @Test
+    void whoComesSecondWaitsForTheFirst() throws Exception {
+        List<String> layers = registry.addImage("1", "", FakeRegistry.layer("a", "x"));
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Callable<List<String>>> pulls = Collections.nCopies(8, () -> pull("a:1"));
+            for (Future<List<String>> pulled : threads.invokeAll(pulls)) {
+                assertThat(pulled.get()).containsExactly("/ directory", "/a file 1");
+            }
+        }
+        assertThat(registry.requests.stream().filter((String request) -> request.contains(layers.getFirst())))
+                .hasSize(1);
     }
 
     @Test
