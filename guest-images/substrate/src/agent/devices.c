@@ -2,6 +2,7 @@
 #include <substrate/device.h>
 
 #include "../virtio/console.h"
+#include "../virtio/vsock.h"
 #include "agent.h"
 
 static bool polling;
@@ -12,6 +13,7 @@ bool devices_poll(void)
 		return false;
 	polling = true;
 	bool some = virtio_console_poll();
+	some |= virtio_vsock_poll();
 	some |= agent_poll();
 	polling = false;
 	return some;

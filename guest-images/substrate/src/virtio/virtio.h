@@ -33,6 +33,7 @@ void virtio_acknowledge(struct virtio_device *device);
 
 /* Drivers: `found` is copied. */
 void virtio_console_probe(const struct virtio_device *found);
+void virtio_vsock_probe(const struct virtio_device *found);
 
 #ifdef SUBSTRATE_HOST_TEST
 u32 mmio_read32(const void *at);

@@ -14,20 +14,24 @@ import io.vivarium.virtio.FaultPolicy;
 import io.vivarium.virtio.VirtioConsole;
 import io.vivarium.virtio.VirtioDevice;
 import io.vivarium.virtio.VirtioMmioTransport;
+import io.vivarium.virtio.VirtioVsock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/// A machine and the devices that a sandbox needs: console with the agent's port, wake timer, reset line.
+/// A machine and the devices that a sandbox needs: console with the agent's port, sockets, wake timer, reset
+/// line.
 ///
 /// It does not run by itself: whoever runs its vCPU is told when there is a reason to.
 final class Board implements AutoCloseable {
     private static final String AGENT_PORT = "io.vivarium.agent.0";
     private static final int CONSOLE_BYTES = 64 << 10;
+    private static final int MAX_CONNECTIONS = 1024;
 
     private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
     private final VirtioConsole console =
             VirtioConsole.builder().port(AGENT_PORT).build();
+    private final VirtioVsock vsock = new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS);
     private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
     private final Runnable wake;
     private final Machine machine;
@@ -61,7 +65,7 @@ final class Board implements AutoCloseable {
 
     /// The virtio devices, in the order of their windows, interrupts and saved states.
     private List<VirtioDevice> devices() {
-        return List.of(console);
+        return List.of(console, vsock);
     }
 
     /// What the guest kernel has to be told of the board.
@@ -84,6 +88,10 @@ final class Board implements AutoCloseable {
         return console.port(AGENT_PORT);
     }
 
+    VirtioVsock vsock() {
+        return vsock;
+    }
+
     /// The end of what the guest has written to its console.
     String consoleText() {
         return consoleLog.text();
@@ -104,9 +112,13 @@ final class Board implements AutoCloseable {
         return SavedMachine.save("vivarium-guest", kvm, machine, transports);
     }
 
-    /// Goes on where a saved one was.
+    /// Goes on where a saved one was. Connections that it had to the host are reset: their ends there are not this
+    /// machine's. Programs that listen go on.
     void restore(SavedMachine saved) {
         saved.restore(machine, transports);
+        if (!vsock.connections().isEmpty()) {
+            vsock.resetTransport();
+        }
     }
 
     private void interrupt(int irq) {
@@ -135,6 +147,7 @@ final class Board implements AutoCloseable {
     public void close() {
         closing = true;
         wakeTimer.stop();
+        vsock.close();
         machine.close();
     }
 

@@ -29,7 +29,7 @@ final class MicroVm implements GuestHost {
         this.board = new Board(kvm, regions, this::wake);
         AgentPort port = new AgentPort(board.agentPort(), board::isClosing);
         this.agent = new AgentSession(port, what -> guest().crash("the guest broke the agent protocol: " + what));
-        this.guest = new Guest(this, agent);
+        this.guest = new Guest(this, agent, new VsockHost(board.vsock()));
         try {
             board.restore(booted);
             board.connectConsole();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.virtio.VirtioVsock;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -56,7 +57,7 @@ public final class FakeAgent implements GuestHost {
     public FakeAgent(Vice vice) {
         this.vice = vice;
         this.session = new AgentSession(this::takeFromHost, this::breach);
-        this.guest = new Guest(this, session);
+        this.guest = new Guest(this, session, new VsockHost(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, 1)));
     }
 
     private void breach(String what) {

@@ -122,16 +122,39 @@ public final class DescriptorChain implements GuestBytes {
         while (done < length && writable > 0) {
             long part = Math.min(length - done, lengths[writeIndex] - writeOffset);
             MemorySegment.copy(source, offset + done, memory[writeIndex], offsets[writeIndex] + writeOffset, part);
-            writeOffset += part;
-            writable -= part;
-            if (writeOffset == lengths[writeIndex]) {
-                writeIndex++;
-                writeOffset = 0;
-            }
+            advanceWrite(part);
             done += part;
         }
-        written += done;
         return done;
+    }
+
+    /// Writes from an array, as [#write(MemorySegment,long,long)] does.
+    public int write(byte[] source, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, source.length);
+        int done = 0;
+        while (done < length && writable > 0) {
+            int part = (int) Math.min(length - done, lengths[writeIndex] - writeOffset);
+            MemorySegment.copy(
+                    source,
+                    offset + done,
+                    memory[writeIndex],
+                    ValueLayout.JAVA_BYTE,
+                    offsets[writeIndex] + writeOffset,
+                    part);
+            advanceWrite(part);
+            done += part;
+        }
+        return done;
+    }
+
+    private void advanceWrite(long part) {
+        writeOffset += part;
+        writable -= part;
+        written += part;
+        if (writeOffset == lengths[writeIndex]) {
+            writeIndex++;
+            writeOffset = 0;
+        }
     }
 
     private void advanceRead(long part) {

@@ -55,7 +55,16 @@ public final class VirtioFault extends RuntimeException {
         /// A console control message whose event no driver may send, or none has.
         CONTROL_EVENT,
         /// A console control message that was not its turn.
-        CONTROL_ORDER
+        CONTROL_ORDER,
+        /// A vsock packet without a whole header, or with less payload than its header says (§5.10.6).
+        PACKET_LENGTH,
+        /// A vsock packet from another context id than the guest's own (§5.10.6.4).
+        PACKET_SOURCE,
+        /// More vsock payload than the host has given credit for, or credit for more than was sent (§5.10.6.3).
+        PACKET_CREDIT,
+        /// A vsock receive buffer without room for a header and a byte, or an event buffer without room for an
+        /// event.
+        PACKET_BUFFER
     }
 
     private final Kind kind;
