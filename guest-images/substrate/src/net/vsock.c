@@ -572,7 +572,7 @@ static long wait_to_send(struct socket *s, u64 deadline)
 		return 0;
 	if (!peer_free(v))
 		return socket_sleep(&s->queue, deadline);
-	return socket_sleep(&virtio_vsock_room, deadline);
+	return virtio_vsock_has_room() ? 0 : socket_sleep(&virtio_vsock_room, deadline);
 }
 
 static ssize_t send_to_host(struct socket *s, struct transfer *t)

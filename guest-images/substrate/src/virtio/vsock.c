@@ -54,7 +54,7 @@ static struct {
 	struct virtio_vsock_hdr *free_control[CONTROL_SLOTS], *control;
 	u16 control_count;
 	struct place *free_places[PLACES];
-	u16 place_count, places;
+	u16 place_count;
 	struct receive_buffer *idle[RECEIVE_BUFFERS], *buffers; /* without a message, that is, not posted */
 	u16 idle_count, posted, wanted;
 	bool large, present;
@@ -175,14 +175,9 @@ static struct place *enlarge(struct place *place, size_t wanted)
 
 u8 *virtio_vsock_place(size_t wanted, size_t *capacity)
 {
-	struct place *place;
-
-	if (vsock.place_count > 0)
-		place = vsock.free_places[--vsock.place_count];
-	else if (vsock.places < PLACES && (place = new_place(SMALL_BLOCK)) != NULL)
-		vsock.places++;
-	else
+	if (vsock.place_count == 0)
 		return NULL;
+	struct place *place = vsock.free_places[--vsock.place_count];
 	if (wanted > place->capacity)
 		place = enlarge(place, wanted);
 	*capacity = MIN(wanted, (size_t)place->capacity);
@@ -206,9 +201,14 @@ void virtio_vsock_return(u8 *data)
 	vsock.free_places[vsock.place_count++] = container_of(data, struct place, data[0]);
 }
 
+bool virtio_vsock_has_room(void)
+{
+	return vsock.place_count > 0;
+}
+
 static bool is_full(void)
 {
-	return vsock.control_count == 0 || (vsock.place_count == 0 && vsock.places == PLACES);
+	return vsock.control_count == 0 || !virtio_vsock_has_room();
 }
 
 void virtio_vsock_kick(void)
@@ -373,6 +373,12 @@ static bool set_up(void)
 		give_back(&vsock.buffers[i]);
 	for (u32 i = 0; i < CONTROL_SLOTS; i++)
 		vsock.free_control[vsock.control_count++] = &vsock.control[i];
+	for (u32 i = 0; i < PLACES; i++) {
+		struct place *place = new_place(SMALL_BLOCK);
+		if (!place)
+			return false;
+		vsock.free_places[vsock.place_count++] = place;
+	}
 	vsock.wanted = FIRST_BUFFERS;
 	fill();
 	post_events();

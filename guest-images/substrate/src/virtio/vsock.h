@@ -23,6 +23,8 @@ void virtio_vsock_submit(u8 *place, const struct virtio_vsock_hdr *header);
 void virtio_vsock_return(u8 *place);
 /* Rings the doorbell that is owed for what was sent, if any is, and takes back what the device has taken by then. */
 void virtio_vsock_kick(void);
+/* Whether virtio_vsock_place would give one. */
+bool virtio_vsock_has_room(void);
 /* Woken when there is room again for packets, after there was none. */
 extern struct wait_queue virtio_vsock_room;
 /* Messages were freed: where memory was short, there may be some for receive buffers. */

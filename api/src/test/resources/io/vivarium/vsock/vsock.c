@@ -46,7 +46,6 @@ static int listen_at(unsigned port, int backlog)
 	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) || listen(fd, backlog))
 		return -1;
 	printf("listening\n");
-	fflush(stdout);
 	return fd;
 }
 
@@ -198,7 +197,6 @@ static int read_once(unsigned port)
 	if (fd < 0)
 		return failed("connect");
 	printf("connected\n");
-	fflush(stdout);
 	ssize_t n = read(fd, &byte, 1);
 	if (n < 0)
 		return failed("read");
@@ -284,7 +282,6 @@ static int nonblocking(unsigned port)
 	printf("room: %d\n", poll(&p, 1, 0));
 	send(fd, words, 1, 0);
 	printf("waiting\n");
-	fflush(stdout);
 	poll(&p, 1, -1);
 	printf("room: %d\n", p.revents == POLLOUT);
 	return 0;
@@ -295,6 +292,7 @@ int main(int argc, char **argv)
 	const char *what = argc > 2 ? argv[1] : "";
 	unsigned port = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!strcmp(what, "echo-server"))
 		return echo_server(port, atoi(argv[3]));
 	if (!strcmp(what, "echo-client"))

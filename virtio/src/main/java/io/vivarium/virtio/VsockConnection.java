@@ -82,7 +82,6 @@ public final class VsockConnection {
     private int sent;
     private int peerBufAlloc;
     private int peerFwdCnt;
-    private volatile int received;
     private volatile int window;
     private volatile int toldBufAlloc;
     private volatile int toldFwdCnt;
@@ -171,7 +170,7 @@ public final class VsockConnection {
     /// sends little, none.
     private boolean creditIsWorthAPacket() {
         int told = toldFwdCnt;
-        int known = toldBufAlloc - (received - told);
+        int known = toldBufAlloc - (ring.received() - told);
         return known < toldBufAlloc / 2 && ring.taken() - told >= toldBufAlloc / 4;
     }
 
@@ -332,14 +331,13 @@ public final class VsockConnection {
     /// @return whether nobody reads it, and the guest should know of the room that is left
     /// @throws VirtioFault if the guest has no credit for it
     boolean receive(DescriptorChain chain, long length) {
-        if (length > toldBufAlloc - Integer.toUnsignedLong(received - toldFwdCnt)) {
+        if (length > toldBufAlloc - Integer.toUnsignedLong(ring.received() - toldFwdCnt)) {
             throw new VirtioFault(
                     VirtioFault.Kind.PACKET_CREDIT,
                     "%s: a packet of %d bytes, %d are on their way, and there is room for %d"
-                            .formatted(this, length, Integer.toUnsignedLong(received - toldFwdCnt), toldBufAlloc));
+                            .formatted(this, length, Integer.toUnsignedLong(ring.received() - toldFwdCnt), toldBufAlloc));
         }
         ring.put(chain, (int) length);
-        received = received + (int) length;
         VsockEnd told = end;
         if (told != null) {
             told.readable();
@@ -424,7 +422,7 @@ public final class VsockConnection {
                 peerFwdCnt,
                 window,
                 toldBufAlloc,
-                received - buffered.remaining(),
+                ring.received() - buffered.remaining(),
                 toldFwdCnt,
                 buffered);
     }
@@ -444,7 +442,6 @@ public final class VsockConnection {
         peerFwdCnt = state.peerFwdCnt();
         toldBufAlloc = state.toldBufAlloc();
         toldFwdCnt = state.toldFwdCnt();
-        received = state.taken() + size;
         ring.resumeAt(state.buffered(), state.taken());
         if ((shutdown & SHUTDOWN_RECEIVE) != 0) {
             ring.discard();

@@ -30,6 +30,11 @@ final class VsockRing {
         return taken;
     }
 
+    /// Free-running count of the bytes that came into it. Who takes bytes finds them counted here.
+    int received() {
+        return put;
+    }
+
     /// How many bytes are in it.
     int size() {
         return put - taken;
