@@ -225,6 +225,8 @@ void realtime_set(u64 ns)
 	kernel.realtime = ns;
 }
 
+void boot_id_renew(void) {}
+
 void random_reseed(const void *seed, size_t n)
 {
 	CHECK_EQ(n, sizeof(kernel.seed));

@@ -294,6 +294,11 @@ long print_uuid(struct text *t, u32 pid)
 	return 0;
 }
 
+void boot_id_renew(void)
+{
+	memset(root_fs.boot_id, 0, sizeof(root_fs.boot_id));
+}
+
 long print_boot_id(struct text *t, u32 pid)
 {
 	(void)pid;

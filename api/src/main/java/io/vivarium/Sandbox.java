@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium;
 
+import io.vivarium.internal.Checkpoint;
 import io.vivarium.internal.Execution;
 import io.vivarium.internal.Guest;
 import io.vivarium.internal.Launcher;
@@ -111,6 +112,11 @@ public final class Sandbox implements AutoCloseable {
     /// @throws IOException if the port cannot be had
     public VsockListener listen(int port) throws IOException {
         return new VsockListener(guest.vsock().listen(port));
+    }
+
+    /// Saves it, between programs.
+    Checkpoint save() {
+        return guest.save(spec, spec.image().root());
     }
 
     /// What it was launched as.

@@ -156,6 +156,121 @@ class VsockTest {
         assertThat(result.stdout().text()).isEqualTo("""
                         ioctl: 0
                         cid: 3
+                        another ioctl: ENOTTY
+                        datagrams: ENODEV
+                        packets: ESOCKTNOSUPPORT
+                        raw: ESOCKTNOSUPPORT
+                        protocol: EPROTONOSUPPORT
+                        pair: EOPNOTSUPP
+                        name: family 40 cid -1 port any length 16
+                        peer: ENOTCONN
+                        poll: out
+                        listen unbound: EINVAL
+                        accept: EINVAL
+                        recv: ENOTCONN
+                        send: ENOTCONN
+                        shutdown: ENOTCONN
+                        bind 99: EADDRNOTAVAIL
+                        bind host: EADDRNOTAVAIL
+                        bind short: EINVAL
+                        bind family: EINVAL
+                        bind: 0
+                        name: family 40 cid -1 port 2000 length 16
+                        bind again: EINVAL
+                        bind taken: EADDRINUSE
+                        bind any: 0
+                        name: family 40 cid 3 port free length 16
+                        connect hypervisor: ENETUNREACH
+                        connect host: ECONNRESET
+                        connect a neighbour: ECONNRESET
+                        connect here: ECONNRESET
+                        connect family: EINVAL
+                        poll: out
+                        buffer: 262144
+                        least: 128
+                        most: 262144
+                        set: 0
+                        buffer: 128
+                        set most: 0
+                        set: 0
+                        buffer: 1048576
+                        set short: EINVAL
+                        set unknown: ENOPROTOOPT
+                        get unknown: ENOPROTOOPT
+                        timeout: 0
+                        seconds: 2 length 16
+                        set timeout: ERANGE
+                        domain: 40
+                        reuse: 0
+                        listen: 0
+                        connect of a listener: EINVAL
+                        accept: EAGAIN
+                        epoll: 0
+                        connect: 0
+                        connect again: EISCONN
+                        epoll: 1
+                        listener: in
+                        from cid 1
+                        server: family 40 cid 1 port 2000 length 16
+                        server's peer: family 40 cid 1 port free length 16
+                        client's peer: family 40 cid 1 port 2000 length 16
+                        client: out
+                        recv: EAGAIN
+                        sendto: EISCONN
+                        send: 5
+                        FIONREAD: 5
+                        peek: 5
+                        server: in out
+                        recv: 3
+                        shutdown: 0
+                        send: EPIPE
+                        recv: 2
+                        recv: 0
+                        server: in out rdhup
+                        client:
+                        send back: 4
+                        client: in rdhup hup
+                        recv: 4
+                        recv: 0
+                        client: in rdhup hup
+                        send: EPIPE
+                        recv: 0
+                        connect: ECONNRESET
+                        listen: 0
+                        connect of a listener: EINVAL
+                        accept: EAGAIN
+                        epoll: 0
+                        connect: 0
+                        connect again: EISCONN
+                        epoll: 1
+                        listener: in
+                        from cid 1
+                        server: family 40 cid 3 port 2000 length 16
+                        server's peer: family 40 cid 1 port free length 16
+                        client's peer: family 40 cid 3 port 2000 length 16
+                        client: out
+                        recv: EAGAIN
+                        sendto: EISCONN
+                        send: 5
+                        FIONREAD: 5
+                        peek: 5
+                        server: in out
+                        recv: 3
+                        shutdown: 0
+                        send: EPIPE
+                        recv: 2
+                        recv: 0
+                        server: in out rdhup
+                        client:
+                        send back: 4
+                        client: in rdhup hup
+                        recv: 4
+                        recv: 0
+                        client: in rdhup hup
+                        send: EPIPE
+                        recv: 0
+                        connect: ECONNRESET
+                        2000000 words, 0 wrong
                         """);
     }
 

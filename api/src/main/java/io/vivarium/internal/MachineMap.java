@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.LaunchFailedException;
+import io.vivarium.SandboxSpec;
 import io.vivarium.guestimages.boot.BootParams;
 import io.vivarium.guestimages.boot.BootParams.MemoryRange;
 import io.vivarium.guestimages.boot.CommandLine;
@@ -44,6 +46,17 @@ record MachineMap(long memory, long imageSize) {
 
     /// First interrupt vector that is no exception's; interrupt n is this plus n.
     private static final int FIRST_VECTOR = 0x20;
+
+    /// The map of a sandbox.
+    ///
+    /// @throws LaunchFailedException if the image is larger than a guest can have
+    static MachineMap of(SandboxSpec spec, RootFile root) {
+        if (root.size() > MAX_IMAGE) {
+            throw new LaunchFailedException(
+                    "the image %s has %d bytes: a guest can have %d".formatted(spec.image(), root.size(), MAX_IMAGE));
+        }
+        return new MachineMap(spec.memory().bytes(), root.size());
+    }
 
     /// Where the registers of a virtio device are.
     ///

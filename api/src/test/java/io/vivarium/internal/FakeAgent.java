@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.SandboxSpec;
 import io.vivarium.virtio.VirtioVsock;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -56,7 +57,7 @@ public final class FakeAgent implements GuestHost {
 
     public FakeAgent(Vice vice) {
         this.vice = vice;
-        this.session = new AgentSession(this::takeFromHost, this::breach);
+        this.session = new AgentSession(this::takeFromHost, 0, this::breach);
         this.guest = new Guest(this, session, new VsockHost(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, 1)));
     }
 
@@ -127,6 +128,11 @@ public final class FakeAgent implements GuestHost {
         closed = true;
         thread.interrupt();
         processes.values().forEach(FakeProcess::interrupt);
+    }
+
+    @Override
+    public Checkpoint save(SandboxSpec spec, RootFile root) {
+        throw new UnsupportedOperationException("a fake guest has no machine");
     }
 
     @Override

@@ -118,6 +118,19 @@ public final class GuestMemory {
         return regions;
     }
 
+    /// Gives pages back to the host: they are again what the region was made of, the content of its file or zeros.
+    ///
+    /// No vCPU may run meanwhile.
+    ///
+    /// @param guestPhysicalAddress of the first; a multiple of 4096
+    /// @param length bytes, a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region that the guest may write to
+    public void discard(long guestPhysicalAddress, long length) {
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        KvmException.check(
+                "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+    }
+
     /// A part of guest memory.
     ///
     /// @param guestPhysicalAddress where it starts, unsigned
@@ -141,6 +154,30 @@ public final class GuestMemory {
             throw new GuestAddressException(guestPhysicalAddress, length, "read-only");
         }
         return segments[region].asSlice(guestPhysicalAddress - starts[region], length);
+    }
+
+    /// Gives pages back to the host, which has no memory in them until somebody touches them again
+    /// (`MADV_DONTNEED`, madvise(2)). They are then as they were when the region was mapped: zeros in
+    /// [RegionSpec.Anonymous], the file's content in [RegionSpec.CopyOnWrite].
+    ///
+    /// The machine must not be closed meanwhile: for devices, on the thread of a vCPU, and for the owner.
+    ///
+    /// @param guestPhysicalAddress where they start, unsigned; a multiple of 4096
+    /// @param length bytes; a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region, or the region is read-only,
+    /// and so shared with others
+    /// @throws IllegalArgumentException if they are not whole pages
+    /// @throws KvmException if the host refuses, as for memory that is locked
+    public void release(long guestPhysicalAddress, long length) {
+        if (guestPhysicalAddress % Mapping.PAGE_SIZE != 0 || length % Mapping.PAGE_SIZE != 0) {
+            throw new IllegalArgumentException(
+                    "0x%x bytes at 0x%x are not whole pages".formatted(length, guestPhysicalAddress));
+        }
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        if (length > 0) {
+            KvmException.check(
+                    "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+        }
     }
 
     private int find(long address, long length) {

@@ -130,6 +130,31 @@ public final class Machine implements AutoCloseable {
         loops.get(index).setHalted(halted);
     }
 
+    /// The interrupts that a vCPU was [given][#interrupt] and has not taken yet: a part of its state that KVM does not
+    /// keep.
+    ///
+    /// @param index from 0
+    /// @return vectors, ascending
+    public int[] pendingInterrupts(int index) {
+        requireOpen();
+        return mailboxes.get(index).pendingInterrupts();
+    }
+
+    /// Undoes the end of the machine, if it has ended, and forgets interrupts and kicks that are pending: for a guest
+    /// that goes on from a saved state, in a machine that another had. What its vCPUs and its memory hold stays.
+    ///
+    /// Nobody who had to do with the other guest may interrupt, kick or stop the machine any more.
+    ///
+    /// @throws IllegalStateException if the machine is closed, or a vCPU is being run
+    public void revive() {
+        for (int index = 0; index < vcpus.size(); index++) {
+            vcpu(index).section().requireNobody();
+            mailboxes.get(index).clear();
+            loops.get(index).setHalted(false);
+        }
+        ending.set(null);
+    }
+
     /// Enters a vCPU on the calling platform thread and serves its exits there until it stops.
     ///
     /// @param index from 0

@@ -102,6 +102,16 @@ public final class Vcpu {
         return fd.ioctl(msrs.getRequest(), msrs.segment()) == msrs.count();
     }
 
+    /// Writes model-specific registers, as far as KVM accepts them: those before the first that it refuses.
+    ///
+    /// @return whether it accepts them all
+    public boolean tryWrite(KvmMsrs msrs) {
+        requireAccess(msrs);
+        loadDirty();
+        written = true;
+        return fd.ioctl(msrs.setRequest(), msrs.segment()) == msrs.count();
+    }
+
     /// Writes a part of the state.
     ///
     /// @throws KvmException if KVM refuses

@@ -56,6 +56,7 @@ class EventFdTest {
 
     @Test
     @Tag("machine")
+    @Tag("smoke")
     @EnabledIfKvm
     void aWriteOfTheGuestSignalsWithoutAnExit() {
         RecordingDevice device = new RecordingDevice();

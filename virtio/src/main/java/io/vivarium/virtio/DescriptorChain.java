@@ -14,6 +14,7 @@ import java.util.Objects;
 /// again. Not thread-safe: the device's lock guards it. Reading and writing copy, and make no objects.
 public final class DescriptorChain implements GuestBytes {
     private final MemorySegment[] memory;
+    private final long[] addresses;
     private final long[] offsets;
     private final long[] lengths;
 
@@ -33,6 +34,7 @@ public final class DescriptorChain implements GuestBytes {
     DescriptorChain(int capacity) {
         memory = new MemorySegment[capacity];
         Arrays.fill(memory, MemorySegment.NULL);
+        addresses = new long[capacity];
         offsets = new long[capacity];
         lengths = new long[capacity];
     }
@@ -167,6 +169,25 @@ public final class DescriptorChain implements GuestBytes {
         }
     }
 
+    /// How many buffers it has, for a device to which they mean memory and not bytes.
+    int buffers() {
+        return count;
+    }
+
+    /// Guest-physical address of a buffer, which is wholly in one region.
+    ///
+    /// @param buffer below [#buffers]
+    long address(int buffer) {
+        return addresses[buffer];
+    }
+
+    /// Bytes of a buffer.
+    ///
+    /// @param buffer below [#buffers]
+    long length(int buffer) {
+        return lengths[buffer];
+    }
+
     void begin(int newHead) {
         head = newHead;
         count = 0;
@@ -180,8 +201,9 @@ public final class DescriptorChain implements GuestBytes {
         read = 0;
     }
 
-    void add(MemorySegment region, long offset, long length, boolean deviceWrites) {
+    void add(MemorySegment region, long address, long offset, long length, boolean deviceWrites) {
         memory[count] = region;
+        addresses[count] = address;
         offsets[count] = offset;
         lengths[count] = length;
         count++;

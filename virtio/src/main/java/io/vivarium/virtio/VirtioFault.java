@@ -64,7 +64,11 @@ public final class VirtioFault extends RuntimeException {
         PACKET_CREDIT,
         /// A vsock receive buffer without room for a header and a byte, or an event buffer without room for an
         /// event.
-        PACKET_BUFFER
+        PACKET_BUFFER,
+        /// A request of page numbers for a balloon that is no multiple of 4 bytes, or has too many (§5.5.6).
+        BALLOON_REQUEST_SIZE,
+        /// A page number that is not in guest memory, or in memory that the guest may only read (§5.5.6).
+        BALLOON_PAGE
     }
 
     private final Kind kind;

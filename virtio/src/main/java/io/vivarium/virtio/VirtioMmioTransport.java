@@ -113,6 +113,7 @@ public final class VirtioMmioTransport implements MmioDevice {
     private long continueQueues;
     private final QueueRegisters[] queueRegisters;
     private final @Nullable VirtQueue[] queues;
+    private final QueueCounters[] counters;
     private @Nullable VirtioFault fault;
     private long refusals;
     private @Nullable Refusal lastRefusal;
@@ -154,8 +155,10 @@ public final class VirtioMmioTransport implements MmioDevice {
                 | VirtioFeature.EVENT_IDX.mask();
         this.queues = new @Nullable VirtQueue[device.queueCount()];
         this.queueRegisters = new QueueRegisters[device.queueCount()];
+        this.counters = new QueueCounters[device.queueCount()];
         for (int i = 0; i < queueRegisters.length; i++) {
             queueRegisters[i] = new QueueRegisters();
+            counters[i] = new QueueCounters();
         }
         lock.interruptWith(interrupt);
     }
@@ -185,6 +188,18 @@ public final class VirtioMmioTransport implements MmioDevice {
         lock.acquire();
         try {
             return lastRefusal;
+        } finally {
+            lock.release();
+        }
+    }
+
+    /// What went through a queue. Any thread.
+    ///
+    /// @param queue below [VirtioDevice#queueCount]
+    public QueueStatistics statistics(int queue) {
+        lock.acquire();
+        try {
+            return counters[queue].statistics();
         } finally {
             lock.release();
         }
@@ -291,6 +306,18 @@ public final class VirtioMmioTransport implements MmioDevice {
         }
     }
 
+    /// Takes the device out of its machine: it uses no queue any more, and so no memory of the guest's, and interrupts
+    /// nobody. Any thread, while no vCPU of the guest runs. Idempotent.
+    public void detach() {
+        lock.acquire();
+        try {
+            lock.interruptWith(() -> {});
+            reset();
+        } finally {
+            lock.release();
+        }
+    }
+
     private void checkFits(VirtioMmioState state) {
         boolean statusPossible = precedesAll(state.status())
                 && (state.status() & ~(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK | FAILED | DEVICE_NEEDS_RESET))
@@ -314,7 +341,14 @@ public final class VirtioMmioTransport implements MmioDevice {
     }
 
     private VirtQueue newQueue(int index) {
-        return new VirtQueue(index, device.maxQueueSize(index), queueRegisters[index], memory, regions, driverFeatures);
+        return new VirtQueue(
+                index,
+                device.maxQueueSize(index),
+                queueRegisters[index],
+                memory,
+                regions,
+                driverFeatures,
+                counters[index]);
     }
 
     private long readConfig(long offset, int size) {
@@ -548,6 +582,7 @@ public final class VirtioMmioTransport implements MmioDevice {
         } else if (!isLive() || queues[index] == null) {
             refuse(Refusal.NOTIFY_ORDER);
         } else {
+            counters[index].notificationsReceived++;
             notifyDevice(index);
         }
     }
@@ -555,7 +590,12 @@ public final class VirtioMmioTransport implements MmioDevice {
     private void notifyDevice(int index) {
         VirtQueue queue = link.queue(index);
         if (queue != null) {
-            device.notified(queue);
+            try {
+                device.notified(queue);
+            } catch (VirtioFault e) {
+                counters[index].errors++;
+                throw e;
+            }
         }
     }
 
@@ -587,6 +627,11 @@ public final class VirtioMmioTransport implements MmioDevice {
         @Override
         public long negotiatedFeatures() {
             return driverFeatures;
+        }
+
+        @Override
+        public GuestMemory memory() {
+            return memory;
         }
 
         @Override

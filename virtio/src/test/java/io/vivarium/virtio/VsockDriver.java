@@ -49,8 +49,7 @@ final class VsockDriver implements AutoCloseable {
         }
 
         Packet with(String text) {
-            return new Packet(
-                    srcCid, srcPort, dstCid, dstPort, text.length(), type, op, flags, bufAlloc, fwdCnt, text);
+            return new Packet(srcCid, srcPort, dstCid, dstPort, text.length(), type, op, flags, bufAlloc, fwdCnt, text);
         }
 
         Packet withFlags(int value) {
@@ -80,8 +79,16 @@ final class VsockDriver implements AutoCloseable {
         byte[] bytes() {
             byte[] content = payload.getBytes(StandardCharsets.ISO_8859_1);
             ByteBuffer bytes = ByteBuffer.allocate(HEADER + content.length).order(ByteOrder.LITTLE_ENDIAN);
-            bytes.putLong(srcCid).putLong(dstCid).putInt(srcPort).putInt(dstPort).putInt(len);
-            bytes.putShort((short) type).putShort((short) op).putInt(flags).putInt(bufAlloc).putInt(fwdCnt);
+            bytes.putLong(srcCid)
+                    .putLong(dstCid)
+                    .putInt(srcPort)
+                    .putInt(dstPort)
+                    .putInt(len);
+            bytes.putShort((short) type)
+                    .putShort((short) op)
+                    .putInt(flags)
+                    .putInt(bufAlloc)
+                    .putInt(fwdCnt);
             return bytes.put(content).array();
         }
 
