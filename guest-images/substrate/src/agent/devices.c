@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <substrate/device.h>
 
+#include "../virtio/block.h"
 #include "../virtio/console.h"
 #include "../virtio/vsock.h"
 #include "agent.h"
@@ -14,6 +15,7 @@ bool devices_poll(void)
 	polling = true;
 	bool some = virtio_console_poll();
 	some |= virtio_vsock_poll();
+	some |= virtio_block_poll();
 	some |= agent_poll();
 	polling = false;
 	return some;

@@ -298,7 +298,7 @@ static void post_events(void)
 
 static void read_cid(void)
 {
-	vsock.cid = mmio_read32(vsock.device.window + 0x100);
+	vsock.cid = virtio_config_read32(&vsock.device, 0);
 }
 
 static bool poll_event(void)

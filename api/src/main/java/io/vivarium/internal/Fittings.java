@@ -15,8 +15,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// The devices that one guest has: console with the agent's port, sockets, wake timer, reset line. A guest that has the
-/// machine after it gets others, so that nothing in them is left of the first.
+/// The devices that one guest has: console with the agent's port, sockets, disks, wake timer, reset line. A guest that
+/// has the machine after it gets others, so that nothing in them is left of the first.
 ///
 /// Thread-safe.
 final class Fittings {
@@ -29,6 +29,7 @@ final class Fittings {
     private static final int VSOCK = 1;
 
     private final Machine machine;
+    private final DiskDrives disks;
     private final Runnable wake;
     private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
     private final VirtioConsole console;
@@ -39,11 +40,13 @@ final class Fittings {
     /// Written under this object's lock.
     private volatile boolean disconnected;
 
+    /// @param disks closed when it is disconnected
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
-    Fittings(Machine machine, Runnable wake) {
+    Fittings(Machine machine, DiskDrives disks, Runnable wake) {
         this.machine = machine;
+        this.disks = disks;
         this.wake = wake;
-        List<VirtioDevice> devices = devices();
+        List<VirtioDevice> devices = devices(disks);
         this.console = (VirtioConsole) devices.get(CONSOLE);
         this.vsock = (VirtioVsock) devices.get(VSOCK);
         for (int i = 0; i < devices.size(); i++) {
@@ -53,11 +56,14 @@ final class Fittings {
         }
     }
 
-    /// New virtio devices, in the order of their windows, interrupts and saved states.
-    static List<VirtioDevice> devices() {
-        return List.of(
-                VirtioConsole.builder().port(AGENT_PORT).build(),
-                new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS));
+    /// New virtio devices, and the disks, in the order of their windows, interrupts and saved states. Disks come last,
+    /// because their number differs.
+    static List<VirtioDevice> devices(DiskDrives disks) {
+        List<VirtioDevice> devices = new ArrayList<>();
+        devices.add(VirtioConsole.builder().port(AGENT_PORT).build());
+        devices.add(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS));
+        devices.addAll(disks.devices());
+        return devices;
     }
 
     /// They have taken over what others were at. Connections that those had to the host are reset, as their ends there
@@ -73,6 +79,11 @@ final class Fittings {
 
     VirtioVsock vsock() {
         return vsock;
+    }
+
+    /// What a kernel that has booted must have found of the disks.
+    List<DiskShape> disks() {
+        return disks.shapes();
     }
 
     WakeTimer wakeTimer() {
@@ -116,6 +127,7 @@ final class Fittings {
     /// Has the vCPU stop for good, soon, unless the machine is not theirs any more.
     void stop() {
         wakeTimer.stop();
+        disks.stop();
         synchronized (this) {
             if (!disconnected) {
                 machine.stop();
@@ -132,13 +144,14 @@ final class Fittings {
         }
     }
 
-    /// From now on they do not interrupt or stop the machine. Idempotent.
+    /// From now on they do not interrupt or stop the machine, and disks are not read or written. Idempotent.
     void disconnect() {
         synchronized (this) {
             disconnected = true;
         }
         wakeTimer.stop();
         vsock.close();
+        disks.close();
     }
 
     /// Whether they were [disconnected][#disconnect].

@@ -65,6 +65,10 @@ public final class VirtioFault extends RuntimeException {
         /// A vsock receive buffer without room for a header and a byte, or an event buffer without room for an
         /// event.
         PACKET_BUFFER,
+        /// A block request without all of its header (§5.2.6).
+        BLOCK_HEADER,
+        /// A block request without a byte for its status (§5.2.6).
+        BLOCK_STATUS,
         /// A request of page numbers for a balloon that is no multiple of 4 bytes, or has too many (§5.5.6).
         BALLOON_REQUEST_SIZE,
         /// A page number that is not in guest memory, or in memory that the guest may only read (§5.5.6).
