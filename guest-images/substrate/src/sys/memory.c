@@ -102,6 +102,25 @@ SYSCALL_DEFINE3(mprotect, u64, address, u64, length, int, prot)
 	return prot & ~(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP) ? -EINVAL : mm_protect(current->mm, address, length, prot & PROT_ALL);
 }
 
+/* pkeys(7): a processor without protection keys has none to give. */
+SYSCALL_DEFINE2(pkey_alloc, u32, flags, u32, rights)
+{
+	return flags || rights & ~3U ? -EINVAL : -ENOSPC;
+}
+
+SYSCALL_DEFINE1(pkey_free, int, key)
+{
+	(void)key;
+	return -EINVAL;
+}
+
+SYSCALL_DEFINE4(pkey_mprotect, u64, address, u64, length, int, prot, int, key)
+{
+	if (key != -1 || prot & ~(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	return mm_protect(current->mm, address, length, prot & PROT_ALL);
+}
+
 SYSCALL_DEFINE5(mremap, u64, address, u64, old_length, u64, new_length, int, flags, u64, new_address)
 {
 	return mm_remap(current->mm, address, old_length, new_length, flags, new_address);

@@ -9,6 +9,7 @@
 #include <substrate/area.h>
 #include <substrate/cputime.h>
 #include <substrate/err.h>
+#include <substrate/process.h>
 #include <substrate/random.h>
 #include <substrate/scheduler.h>
 #include <substrate/string.h>
@@ -205,17 +206,50 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;
 }
 
-/* One class of tasks, no priorities: 20 is nice 0 as getpriority(2) returns it. */
-SYSCALL_DEFINE2(getpriority, int, which, int, who)
+/* Nice values are kept and told (getpriority(2)); all tasks are of one class, so that they change nothing else. */
+static bool is_meant(const struct process *process, int which, u32 who)
 {
-	(void)who;
-	return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : 20;
+	const struct process *self = current->process;
+	switch (which) {
+	case PRIO_PROCESS: return who ? process == process_find(who) || (task_find(who) && task_find(who)->process == process) : process == self;
+	case PRIO_PGRP: return process->pgid == (who ? who : self->pgid);
+	default: return process->cred.uid == (who ? who : self->cred.uid);
+	}
 }
 
-SYSCALL_DEFINE3(setpriority, int, which, int, who, int, priority)
+SYSCALL_DEFINE2(getpriority, int, which, int, who)
 {
-	(void)who;
-	return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : priority < 0 && current->process->cred.euid ? -EACCES : 0;
+	long highest = -ESRCH;
+	const struct process *process;
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	for_each_process(process)
+		if (is_meant(process, which, (u32)who))
+			highest = MAX(highest, 20L - process->nice);
+	return highest;
+}
+
+SYSCALL_DEFINE3(setpriority, int, which, int, who, int, nice)
+{
+	const struct credentials *mine = &current->process->cred;
+	long result = -ESRCH;
+	struct process *process;
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+	for_each_process(process) {
+		if (!is_meant(process, which, (u32)who))
+			continue;
+		if (mine->euid && mine->euid != process->cred.uid && mine->euid != process->cred.euid) {
+			result = -EPERM;
+		} else if (mine->euid && nice < process->nice) {
+			result = -EACCES;
+		} else {
+			process->nice = nice;
+			result = result == -ESRCH ? 0 : result;
+		}
+	}
+	return result;
 }
 
 SYSCALL_DEFINE0(sched_yield)
