@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
+#include <linux/sched.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 #include <substrate/area.h>
@@ -296,4 +297,46 @@ SYSCALL_DEFINE3(getcpu, u32 __user *, cpu, u32 __user *, node, void __user *, ca
 	const u32 zero = 0;
 	(void)cache;
 	return (cpu && copy_to_user(cpu, &zero, sizeof(zero))) || (node && copy_to_user(node, &zero, sizeof(zero))) ? -EFAULT : 0;
+}
+
+/* sched_get_priority_max(2): tasks of the real-time classes would have priorities from 1 to 99. */
+static long highest_priority(int policy)
+{
+	switch (policy) {
+	case SCHED_FIFO: case SCHED_RR: return 99;
+	case SCHED_NORMAL: case SCHED_BATCH: case SCHED_IDLE: case SCHED_DEADLINE: return 0;
+	default: return -EINVAL;
+	}
+}
+
+SYSCALL_DEFINE1(sched_get_priority_max, int, policy)
+{
+	return highest_priority(policy);
+}
+
+SYSCALL_DEFINE1(sched_get_priority_min, int, policy)
+{
+	long highest = highest_priority(policy);
+	return highest > 0 ? 1 : highest;
+}
+
+/* There is one class of tasks to be put in. */
+SYSCALL_DEFINE3(sched_setscheduler, int, pid, int, policy, const int __user *, user_priority)
+{
+	int priority;
+	if (copy_from_user(&priority, user_priority, sizeof(priority)))
+		return -EFAULT;
+	if (pid < 0 || highest_priority(policy & ~SCHED_RESET_ON_FORK) < 0 || (policy & ~SCHED_RESET_ON_FORK) == SCHED_DEADLINE)
+		return -EINVAL;
+	if (pid && !task_find((u32)pid))
+		return -ESRCH;
+	if (highest_priority(policy & ~SCHED_RESET_ON_FORK))
+		return -EPERM;
+	return priority ? -EINVAL : 0;
+}
+
+/* personality(2): Linux's own is the only one; 0xffffffff asks. */
+SYSCALL_DEFINE1(personality, u32, persona)
+{
+	return persona == 0 || persona == 0xffffffff ? 0 : -EINVAL;
 }

@@ -25,8 +25,8 @@ class JobControlTest {
 
     @BeforeAll
     static void compile() throws IOException, InterruptedException {
-        programs =
-                new ComparedPrograms(root, "job_control", "pidfd", "posix_timers", "priorities", "queued_signals", "vdso");
+        programs = new ComparedPrograms(
+                root, "job_control", "pidfd", "posix_timers", "priorities", "queued_signals", "vdso");
     }
 
     @AfterAll
