@@ -243,6 +243,7 @@ void fd_remove(struct fd_table *t, int fd, const struct file *file)
 
 /* ---- calls ---- */
 
+#define SYSCALL_PARTIAL(name, arguments, missing) SYSCALL(name, arguments)
 #define SYSCALL(name, arguments) long sys_##name(struct pt_regs *regs);
 #include "../src/event/syscalls.tbl"
 #include "../src/net/syscalls.tbl"

@@ -377,6 +377,7 @@ void shim_shut_down(void)
 
 /* ---- system calls ---- */
 
+#define SYSCALL_PARTIAL(name, arguments, missing) SYSCALL(name, arguments)
 #define SYSCALL(name, arguments) long sys_##name(struct pt_regs *regs);
 #include "../../src/fs/syscalls.tbl"
 #undef SYSCALL

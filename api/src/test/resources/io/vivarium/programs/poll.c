@@ -120,9 +120,10 @@ int main(void)
 	SAY(pipe(fifo));
 	struct pollfd waiting[] = { { pair[0], POLLIN, 0 }, { fifo[0], POLLIN, 0 } };
 	t = start(close_later, NULL);
-	SAY(poll(waiting, 2, -1) > 0);
+	/* It may be woken before the last of them is closed, or after. */
+	SHOW(poll(waiting, 2, -1) >= 1);
 	pthread_join(t, NULL);
-	SAY(poll(&waiting[1], 1, -1));
+	SAY(poll(waiting, 2, 0));
 	say_events("fifo", waiting[1].revents);
 
 	/* A timeout though another thread computes, and until that is told to end. */
