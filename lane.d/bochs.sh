@@ -54,7 +54,7 @@ speaker: enabled=0
 CONFIGURATION
 }
 
-# Its display wants a terminal of some size, which script(1) is. Bochs ends when that does.
+# Its display wants a terminal of some size, which script(1) makes. Bochs ends when that does.
 start_emulator() {
   local loader="$bochs/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" libraries="$bochs/lib/x86_64-linux-gnu:$bochs/usr/lib/x86_64-linux-gnu"
   local command
@@ -64,4 +64,17 @@ start_emulator() {
     setpriv --pdeathsig KILL script -qefc "stty rows 50 cols 160; exec $command" /dev/null \
     </dev/null >"$work/emulator.log" 2>&1 8>&- 9>&- &
   emulator=$!
+  read_display >/dev/null 2>&1 8>&- 9>&- &
+}
+
+# The display draws on a second terminal, which Bochs opens and names. Until somebody reads what it drew, it waits.
+read_display() {
+  local screen=
+  until [ -n "$screen" ]; do
+    sleep 0.2
+    kill -0 "$emulator" || return 0
+    screen="$(sed -n 's/^Bochs connected to screen "\(.*\)".*/\1/p' "$work/emulator.log" | head -n 1)"
+  done
+  stty -F "$screen" raw -echo
+  exec setpriv --pdeathsig KILL cat "$screen"
 }
