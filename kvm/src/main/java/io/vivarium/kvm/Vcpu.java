@@ -68,6 +68,11 @@ public final class Vcpu {
         this.section = new RunSection(this);
     }
 
+    /// Whether the kernel has its local interrupt controller, with a state of its own.
+    public boolean hasInterruptController() {
+        return vm.hasInterruptController();
+    }
+
     /// Its number in the machine, from 0; its APIC id.
     public int index() {
         return index;

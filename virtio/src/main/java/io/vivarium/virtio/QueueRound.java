@@ -56,6 +56,9 @@ final class QueueRound {
             }
             queue.pop(chain);
             server.serve(queue, chain);
+            if (transport.queue(queue.index()) != queue) {
+                return; // The device failed meanwhile.
+            }
             limiter.charge(chain.wasRead() + chain.written());
             queue.push(chain);
         }

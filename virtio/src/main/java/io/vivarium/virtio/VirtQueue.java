@@ -277,11 +277,33 @@ public final class VirtQueue {
         return new VirtioFault(kind, "queue %d, head %d: %d bytes at 0x%x".formatted(index, head, length, address));
     }
 
+    /// Puts back what was taken last and not yet given back, so that it is taken again, and read anew.
+    ///
+    /// @param count how many requests
+    /// @throws IllegalStateException if fewer are in flight
+    void putBack(int count) {
+        if (count > ((nextAvailable - nextUsed) & 0xffff)) {
+            throw new IllegalStateException("queue %d: %d requests are not in flight".formatted(index, count));
+        }
+        nextAvailable = (nextAvailable - count) & 0xffff;
+        counters.requests -= count;
+    }
+
     /// Gives a request back to the driver.
     ///
     /// @param chain what [#pop] of this queue filled, once
     /// @throws IllegalStateException if no request is in flight
     public void push(DescriptorChain chain) {
+        enter(chain);
+        publish();
+    }
+
+    /// Writes a request into the used ring, where the driver does not see it before [#publish]: so it sees
+    /// several at once.
+    ///
+    /// @param chain what [#pop] of this queue filled, once
+    /// @throws IllegalStateException if no request is in flight
+    void enter(DescriptorChain chain) {
         if (nextUsed == nextAvailable) {
             throw new IllegalStateException("queue " + index + ": no request is in flight");
         }
@@ -292,6 +314,10 @@ public final class VirtQueue {
         counters.bytesFromGuest += chain.wasRead();
         counters.bytesToGuest += chain.written();
         nextUsed = (nextUsed + 1) & 0xffff;
+    }
+
+    /// Shows the driver what was [entered][#enter].
+    void publish() {
         INDEX.setRelease(used, IDX, (short) nextUsed);
     }
 

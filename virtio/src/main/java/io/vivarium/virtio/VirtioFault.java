@@ -56,10 +56,21 @@ public final class VirtioFault extends RuntimeException {
         CONTROL_EVENT,
         /// A console control message that was not its turn.
         CONTROL_ORDER,
+        /// A block request without all of its header (§5.2.6).
+        BLOCK_HEADER,
+        /// A block request without a byte for its status (§5.2.6).
+        BLOCK_STATUS,
         /// A request of page numbers for a balloon that is no multiple of 4 bytes, or has too many (§5.5.6).
         BALLOON_REQUEST_SIZE,
         /// A page number that is not in guest memory, or in memory that the guest may only read (§5.5.6).
-        BALLOON_PAGE
+        BALLOON_PAGE,
+        /// A frame to transmit that has no whole header, or that asks for offloads that were not negotiated
+        /// (§5.1.6.2.1).
+        NET_HEADER,
+        /// A frame to transmit that is shorter than an Ethernet header, or longer than the MTU allows (§5.1.6.2.1).
+        NET_FRAME_LENGTH,
+        /// A receive buffer without room for the header (§5.1.6.3.1).
+        NET_BUFFER
     }
 
     private final Kind kind;

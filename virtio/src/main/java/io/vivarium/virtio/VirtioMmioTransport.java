@@ -6,6 +6,7 @@ import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.MmioDevice;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /// A virtio device behind a window of memory-mapped registers (virtio 1.2 §4.2, register layout version 2).
@@ -67,7 +68,7 @@ public final class VirtioMmioTransport implements MmioDevice {
     private static final int QUEUE_NUM_MAX = 0x034;
     private static final int QUEUE_NUM = 0x038;
     private static final int QUEUE_READY = 0x044;
-    private static final int QUEUE_NOTIFY = 0x050;
+    static final int QUEUE_NOTIFY = 0x050;
     private static final int INTERRUPT_STATUS = 0x060;
     private static final int INTERRUPT_ACK = 0x064;
     private static final int STATUS = 0x070;
@@ -95,6 +96,9 @@ public final class VirtioMmioTransport implements MmioDevice {
     private static final int USED_BUFFER = 1;
     private static final int CONFIG_CHANGE = 2;
 
+    private static final AtomicLong NUMBERS = new AtomicLong();
+
+    private final long number = NUMBERS.incrementAndGet();
     private final VirtioDevice device;
     private final DeviceLock lock;
     private final GuestMemory memory;
@@ -161,6 +165,17 @@ public final class VirtioMmioTransport implements MmioDevice {
             counters[i] = new QueueCounters();
         }
         lock.interruptWith(interrupt);
+        QueueSampler.watch(this, queues.length);
+    }
+
+    /// By which events tell it from others.
+    long number() {
+        return number;
+    }
+
+    /// Which type of device it has.
+    int deviceType() {
+        return device.deviceId();
     }
 
     /// Why the device needs a reset; null while it does not. Any thread.
@@ -188,6 +203,22 @@ public final class VirtioMmioTransport implements MmioDevice {
         lock.acquire();
         try {
             return lastRefusal;
+        } finally {
+            lock.release();
+        }
+    }
+
+    /// The driver has notified of a queue in another way than by an access to `QueueNotify` that came here, as
+    /// through an [EventDoorbell]. Any thread. A fault that is found is treated as on an access; with
+    /// [FaultPolicy#END_MACHINE] the next access ends the machine.
+    ///
+    /// @param queue its index
+    public void notified(int queue) {
+        lock.acquire();
+        try {
+            notifyQueue(queue);
+        } catch (VirtioFault e) {
+            link.fail(e);
         } finally {
             lock.release();
         }
@@ -666,6 +697,7 @@ public final class VirtioMmioTransport implements MmioDevice {
             }
             boolean wasActive = (status & DRIVER_OK) != 0;
             fault = newFault;
+            new FaultEvent(number, device.deviceId(), newFault).commit();
             status |= DEVICE_NEEDS_RESET;
             continueQueues = 0;
             if (wasActive) {

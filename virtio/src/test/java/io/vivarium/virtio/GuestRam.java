@@ -20,21 +20,29 @@ final class GuestRam implements AutoCloseable {
     /// What the copy-on-write region is filled with.
     static final byte COPIED = 7;
 
+    /// One for all tests, as one template is for many machines; never closed.
+    private static final MemoryFile TEMPLATE = template();
+
     private final Arena arena = Arena.ofShared();
     private final GuestMemory memory;
     private long nextFree = 0x1_0000;
 
+    private static MemoryFile template() {
+        MemoryFile file = MemoryFile.create("template", COPY_SIZE);
+        try (Arena filling = Arena.ofConfined()) {
+            file.map(filling).fill(COPIED);
+        }
+        file.seal();
+        return file;
+    }
+
     GuestRam() {
-        try (MemoryFile rom = MemoryFile.create("rom", ROM_SIZE);
-                MemoryFile template = MemoryFile.create("template", COPY_SIZE)) {
-            try (Arena filling = Arena.ofConfined()) {
-                template.map(filling).fill(COPIED);
-            }
+        try (MemoryFile rom = MemoryFile.create("rom", ROM_SIZE)) {
             memory = GuestMemory.map(
                     arena,
                     List.of(
                             RegionSpec.anonymous(0, RAM_SIZE),
-                            RegionSpec.copyOnWrite(COPY, COPY_SIZE, template, 0),
+                            RegionSpec.copyOnWrite(COPY, COPY_SIZE, TEMPLATE, 0),
                             RegionSpec.readOnlyFile(ROM, rom)));
         }
     }

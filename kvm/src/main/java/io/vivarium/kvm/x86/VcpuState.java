@@ -93,7 +93,11 @@ public final class VcpuState {
     /// Takes the state of a vCPU, which does not run.
     ///
     /// @param kvm what its machine was made with
+    /// @throws UnsupportedOperationException if the machine has an interrupt controller in the kernel
     public static VcpuState save(Kvm kvm, Vcpu vcpu) {
+        if (vcpu.hasInterruptController()) {
+            throw new UnsupportedOperationException("the state of interrupt controllers in the kernel is not saved");
+        }
         return new VcpuState(Arena.ofAuto(), kvm, vcpu);
     }
 
