@@ -3,6 +3,7 @@
 
 #include "../virtio/block.h"
 #include "../virtio/console.h"
+#include "../virtio/vsock.h"
 #include "agent.h"
 
 static bool polling;
@@ -13,6 +14,7 @@ bool devices_poll(void)
 		return false;
 	polling = true;
 	bool some = virtio_console_poll();
+	some |= virtio_vsock_poll();
 	some |= virtio_block_poll();
 	some |= agent_poll();
 	polling = false;

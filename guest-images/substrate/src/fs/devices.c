@@ -5,10 +5,14 @@
 #include <substrate/mm.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
+#include "../net/abi.h"
+#include "../virtio/vsock.h"
 #include "node.h"
 
 #define MEM_MAJOR 1
 #define TTYAUX_MAJOR 5
+#define MISC_MAJOR 10
+#define VSOCK_MINOR 122 /* dynamic on Linux */
 
 /* Two part encoding of st_rdev: new_encode_dev. Small numbers: major in bits 8…19, minor in 0…7. */
 #define DEVICE(major, minor) ((major) << 8 | (minor))
@@ -74,10 +78,22 @@ static ssize_t write_random(struct file *file, struct iobuf *io, u64 pos)
 	return total || !io->left ? (ssize_t)total : -EFAULT;
 }
 
+static long vsock_ioctl(struct file *file, unsigned int cmd, u64 arg)
+{
+	u32 cid = virtio_vsock_cid();
+
+	(void)file;
+	if (cmd != IOCTL_VM_SOCKETS_GET_LOCAL_CID)
+		return -ENOTTY;
+	cid = cid ? cid : VMADDR_CID_LOCAL;
+	return copy_to_user((void __user *)arg, &cid, sizeof(cid)) ? -EFAULT : 0;
+}
+
 static const struct file_ops null_ops = { .read = read_nothing, .write = write_discard };
 static const struct file_ops zero_ops = { .read = read_zero, .write = write_discard };
 static const struct file_ops full_ops = { .read = read_zero, .write = write_full };
 static const struct file_ops random_ops = { .read = read_random, .write = write_random };
+static const struct file_ops vsock_ops = { .ioctl = vsock_ioctl };
 
 const struct file_ops *device_ops(const struct node *node)
 {
@@ -95,6 +111,8 @@ const struct file_ops *device_ops(const struct node *node)
 	case DEVICE(MEM_MAJOR, 8):
 	case DEVICE(MEM_MAJOR, 9):
 		return &random_ops;
+	case DEVICE(MISC_MAJOR, VSOCK_MINOR):
+		return &vsock_ops;
 	default:
 		return NULL; /* /dev/tty among them: ENXIO without a terminal, as tty(4) says */
 	}
@@ -168,6 +186,7 @@ static long dev_populate(struct node *dev)
 		{ "null", DEVICE(MEM_MAJOR, 3) },	{ "zero", DEVICE(MEM_MAJOR, 5) },
 		{ "full", DEVICE(MEM_MAJOR, 7) },	{ "random", DEVICE(MEM_MAJOR, 8) },
 		{ "urandom", DEVICE(MEM_MAJOR, 9) },	{ "tty", DEVICE(TTYAUX_MAJOR, 0) },
+		{ "vsock", DEVICE(MISC_MAJOR, VSOCK_MINOR) },
 	};
 	static const struct { const char *name, *target; } links[] = {
 		{ "fd", "/proc/self/fd" },

@@ -153,6 +153,9 @@ void virtio_mmio_probe(paddr_t base, u64 size, u32 irq)
 	case VIRTIO_ID_CONSOLE:
 		virtio_console_probe(&device);
 		break;
+	case VIRTIO_ID_VSOCK:
+		virtio_vsock_probe(&device);
+		break;
 	case VIRTIO_ID_BLOCK:
 		virtio_block_probe(&device);
 		break;

@@ -36,6 +36,7 @@ u32 virtio_config_read32(const struct virtio_device *device, u32 offset);
 
 /* Drivers: `found` is copied. */
 void virtio_console_probe(const struct virtio_device *found);
+void virtio_vsock_probe(const struct virtio_device *found);
 void virtio_block_probe(const struct virtio_device *found);
 
 #ifdef SUBSTRATE_HOST_TEST

@@ -35,31 +35,38 @@ public final class SandboxSpec {
     private final Resources resources;
     private final Defaults defaults;
     private final List<Disk> disks;
+    private final Map<String, String> env;
 
     /// What the machine has.
     private record Resources(
             Memory memory, int vcpus, @Nullable Duration maxLifetime, Duration launchTimeout) {}
 
-    /// What its programs have unless their command says otherwise.
-    private record Defaults(Map<String, String> env, String workingDirectory, User user) {}
+    /// What its programs have unless their command says otherwise: over what the image says, what was set here.
+    private record Defaults(
+            Map<String, String> env,
+            @Nullable String workingDirectory,
+            @Nullable User user) {}
 
     private SandboxSpec(Image image, Resources resources, Defaults defaults, List<Disk> disks) {
         this.image = image;
         this.resources = resources;
         this.defaults = defaults;
         this.disks = disks;
+        this.env = CommandLimits.merge(
+                CommandLimits.merge(DEFAULT_ENV, image.config().env()), defaults.env);
     }
 
-    /// One vCPU, [#DEFAULT_MEMORY], no end of life; programs start as root in `/` with [#DEFAULT_ENV].
+    /// One vCPU, [#DEFAULT_MEMORY], no end of life; programs start as the image's [config][Image#config] says, over
+    /// [#DEFAULT_ENV]: as root in `/` when it is only files.
     public static SandboxSpec of(Image image) {
         return new SandboxSpec(
                 image,
                 new Resources(DEFAULT_MEMORY, 1, null, DEFAULT_LAUNCH_TIMEOUT),
-                new Defaults(DEFAULT_ENV, "/", User.ROOT),
+                new Defaults(Map.of(), null, null),
                 List.of());
     }
 
-    /// Another root file system.
+    /// Another root file system, and what its config says where nothing was set here.
     public SandboxSpec withImage(Image other) {
         return new SandboxSpec(other, resources, defaults, disks);
     }
@@ -199,17 +206,18 @@ public final class SandboxSpec {
 
     /// See [#withEnv(String, String)].
     public Map<String, String> env() {
-        return defaults.env;
+        return env;
     }
 
     /// See [#withWorkingDirectory].
     public String workingDirectory() {
-        return defaults.workingDirectory;
+        return Objects.requireNonNullElse(
+                defaults.workingDirectory, image.config().workingDirectory());
     }
 
     /// See [#withUser].
     public User user() {
-        return defaults.user;
+        return Objects.requireNonNullElse(defaults.user, image.config().user());
     }
 
     /// The same image (the same object), the same resources, the same defaults, the same disks.

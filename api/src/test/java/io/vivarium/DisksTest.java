@@ -263,6 +263,23 @@ class DisksTest {
         assertThat(Arrays.equals(Files.readAllBytes(base), content)).isTrue();
     }
 
+    /// A machine that is put back has the disk as it was at first.
+    @Test
+    void nextGuestOfAMachineFindsTheDiskPristine() throws IOException {
+        byte[] content = random(5, 8192);
+        SandboxSpec spec = SandboxSpec.of(image).withDisk(Disk.overlay(file("base", content)));
+        try (SandboxPool pool =
+                SandboxPool.builder(spec).most(1).ready(0).idle(1).build()) {
+            for (int i = 0; i < 3; i++) {
+                try (Sandbox sandbox = pool.take()) {
+                    assertThat(busybox(sandbox, "cat", "/dev/vda").stdout().bytes())
+                            .isEqualTo(content);
+                    output(shell(sandbox, "busybox yes | busybox dd of=/dev/vda bs=512 count=4 status=none"));
+                }
+            }
+        }
+    }
+
     @Test
     void sandboxesOfOneBootHaveTheirOwnDisks() throws IOException {
         for (int i = 0; i < 3; i++) {

@@ -85,7 +85,7 @@ final class Board implements AutoCloseable {
     /// Goes on where a saved one was, in a machine that has not run.
     void restore(SavedMachine saved) {
         saved.restore(machine, fittings.transports());
-        fittings.wakeTimer().restore(saved.wakeAfter());
+        fittings.restored(saved.wakeAfter());
     }
 
     /// Goes on where a saved one was from which a guest went on in this machine before; the devices are [new]
@@ -94,7 +94,7 @@ final class Board implements AutoCloseable {
     /// @throws IllegalStateException if that does not work: the board is to be closed
     void reset(SavedMachine saved) {
         saved.reset(HostKvm.forgetting(), HostKvm.pageMap(), machine, fittings.transports());
-        fittings.wakeTimer().restore(saved.wakeAfter());
+        fittings.restored(saved.wakeAfter());
     }
 
     @Override

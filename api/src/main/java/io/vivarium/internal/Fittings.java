@@ -9,23 +9,31 @@ import io.vivarium.virtio.FaultPolicy;
 import io.vivarium.virtio.VirtioConsole;
 import io.vivarium.virtio.VirtioDevice;
 import io.vivarium.virtio.VirtioMmioTransport;
+import io.vivarium.virtio.VirtioVsock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
-/// The devices that one guest has: console with the agent's port, disks, wake timer, reset line. A guest that has the
-// machine
-/// after it gets others, so that nothing in them is left of the first.
+/// The devices that one guest has: console with the agent's port, sockets, disks, wake timer, reset line. A guest that
+/// has the machine after it gets others, so that nothing in them is left of the first.
 ///
 /// Thread-safe.
 final class Fittings {
     private static final String AGENT_PORT = "io.vivarium.agent.0";
     private static final int CONSOLE_BYTES = 64 << 10;
+    private static final int MAX_CONNECTIONS = 1024;
+
+    // Places among the devices.
+    private static final int CONSOLE = 0;
+    private static final int VSOCK = 1;
 
     private final Machine machine;
     private final DiskDrives disks;
     private final Runnable wake;
     private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
     private final VirtioConsole console;
+    private final VirtioVsock vsock;
     private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
     private final List<VirtioMmioTransport> transports = new ArrayList<>();
 
@@ -39,7 +47,8 @@ final class Fittings {
         this.disks = disks;
         this.wake = wake;
         List<VirtioDevice> devices = devices(disks);
-        this.console = (VirtioConsole) devices.getFirst();
+        this.console = (VirtioConsole) devices.get(CONSOLE);
+        this.vsock = (VirtioVsock) devices.get(VSOCK);
         for (int i = 0; i < devices.size(); i++) {
             int irq = MachineMap.irq(i);
             transports.add(new VirtioMmioTransport(
@@ -47,13 +56,29 @@ final class Fittings {
         }
     }
 
-    /// New virtio devices, and the disks, in the order of their windows, interrupts and saved states; the first is the
-    /// console. Disks come last, because their number differs.
+    /// New virtio devices, and the disks, in the order of their windows, interrupts and saved states. Disks come last,
+    /// because their number differs.
     static List<VirtioDevice> devices(DiskDrives disks) {
         List<VirtioDevice> devices = new ArrayList<>();
         devices.add(VirtioConsole.builder().port(AGENT_PORT).build());
+        devices.add(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS));
         devices.addAll(disks.devices());
         return devices;
+    }
+
+    /// They have taken over what others were at. Connections that those had to the host are reset, as their ends there
+    /// are not this guest's; programs that listen go on.
+    ///
+    /// @param wakeAfter what was left of the wake timer; empty if it had not been running
+    void restored(Optional<Duration> wakeAfter) {
+        wakeTimer.restore(wakeAfter);
+        if (!vsock.connections().isEmpty()) {
+            vsock.resetTransport();
+        }
+    }
+
+    VirtioVsock vsock() {
+        return vsock;
     }
 
     /// What a kernel that has booted must have found of the disks.
@@ -125,6 +150,7 @@ final class Fittings {
             disconnected = true;
         }
         wakeTimer.stop();
+        vsock.close();
         disks.close();
     }
 

@@ -18,12 +18,19 @@ import org.jspecify.annotations.Nullable;
 public final class Guest implements AutoCloseable {
     private final GuestHost host;
     private final AgentSession agent;
+    private final VsockHost vsock;
     private final AtomicReference<@Nullable Supplier<? extends SandboxException>> ended = new AtomicReference<>();
     private volatile @Nullable Future<?> lifetime;
 
-    Guest(GuestHost host, AgentSession agent) {
+    Guest(GuestHost host, AgentSession agent, VsockHost vsock) {
         this.host = host;
         this.agent = agent;
+        this.vsock = vsock;
+    }
+
+    /// The host's side of its sockets.
+    public VsockHost vsock() {
+        return vsock;
     }
 
     AgentSession agent() {
@@ -64,6 +71,7 @@ public final class Guest implements AutoCloseable {
             cancelLifetime();
             host.stop();
             agent.fail(why);
+            vsock.fail(why);
         }
     }
 

@@ -2,6 +2,7 @@
 package io.vivarium.internal;
 
 import io.vivarium.SandboxSpec;
+import io.vivarium.virtio.VirtioVsock;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -57,7 +58,7 @@ public final class FakeAgent implements GuestHost {
     public FakeAgent(Vice vice) {
         this.vice = vice;
         this.session = new AgentSession(this::takeFromHost, 0, this::breach);
-        this.guest = new Guest(this, session);
+        this.guest = new Guest(this, session, new VsockHost(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, 1)));
     }
 
     private void breach(String what) {

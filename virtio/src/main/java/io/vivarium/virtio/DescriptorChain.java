@@ -130,6 +130,25 @@ public final class DescriptorChain implements GuestBytes {
         return done;
     }
 
+    /// Writes from an array, as [#write(MemorySegment,long,long)] does.
+    public int write(byte[] source, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, source.length);
+        int done = 0;
+        while (done < length && writable > 0) {
+            int part = (int) Math.min(length - done, lengths[writeIndex] - writeOffset);
+            MemorySegment.copy(
+                    source,
+                    offset + done,
+                    memory[writeIndex],
+                    ValueLayout.JAVA_BYTE,
+                    offsets[writeIndex] + writeOffset,
+                    part);
+            wrote(part);
+            done += part;
+        }
+        return done;
+    }
+
     /// The memory that the next device-readable bytes are in, from [#readableOffset] on, [#readableRun] of them.
     MemorySegment readableMemory() {
         return memory[readIndex];

@@ -56,6 +56,15 @@ public final class VirtioFault extends RuntimeException {
         CONTROL_EVENT,
         /// A console control message that was not its turn.
         CONTROL_ORDER,
+        /// A vsock packet without a whole header, or with less payload than its header says (§5.10.6).
+        PACKET_LENGTH,
+        /// A vsock packet from another context id than the guest's own (§5.10.6.4).
+        PACKET_SOURCE,
+        /// More vsock payload than the host has given credit for, or credit for more than was sent (§5.10.6.3).
+        PACKET_CREDIT,
+        /// A vsock receive buffer without room for a header and a byte, or an event buffer without room for an
+        /// event.
+        PACKET_BUFFER,
         /// A block request without all of its header (§5.2.6).
         BLOCK_HEADER,
         /// A block request without a byte for its status (§5.2.6).
