@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by ./lane. L1 in Bochs: a processor of Intel with VMX and EPT, interpreted, some twenty times slower than QEMU's.
-# It starts from a CD, and has no disk that the kernel has a driver for: all is in the initial RAM disk.
+# Not its Skylake: Linux finds no XSAVE that it could use in that one, and machines need it. L1 starts from a CD, and has no
+# disk that the kernel has a driver for: all is in the initial RAM disk.
 
 kvm_module=kvm_intel
 
@@ -36,7 +37,7 @@ display_library: term
 memory: guest=1536, host=1536
 romimage: file=$bochs/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=$bochs/usr/share/vgabios/vgabios.bin
-cpu: model=corei7_skylake_x, count=1, ips=100000000, reset_on_triple_fault=0
+cpu: model=broadwell_ult, count=1, ips=100000000, reset_on_triple_fault=0
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path=$work/l1.iso, status=inserted
 boot: cdrom
@@ -54,7 +55,7 @@ speaker: enabled=0
 CONFIGURATION
 }
 
-# Its display wants a terminal of some size, which script(1) is. Bochs ends when that does.
+# Its display wants a terminal of some size, which script(1) makes. Bochs ends when that does.
 start_emulator() {
   local loader="$bochs/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" libraries="$bochs/lib/x86_64-linux-gnu:$bochs/usr/lib/x86_64-linux-gnu"
   local command
@@ -64,4 +65,17 @@ start_emulator() {
     setpriv --pdeathsig KILL script -qefc "stty rows 50 cols 160; exec $command" /dev/null \
     </dev/null >"$work/emulator.log" 2>&1 8>&- 9>&- &
   emulator=$!
+  read_display >/dev/null 2>&1 8>&- 9>&- &
+}
+
+# The display draws on a second terminal, which Bochs opens and names. Until somebody reads what it drew, it waits.
+read_display() {
+  local screen=
+  until [ -n "$screen" ]; do
+    sleep 0.2
+    kill -0 "$emulator" || return 0
+    screen="$(sed -n 's/^Bochs connected to screen "\(.*\)".*/\1/p' "$work/emulator.log" | head -n 1)"
+  done
+  stty -F "$screen" raw -echo
+  exec setpriv --pdeathsig KILL cat "$screen"
 }
