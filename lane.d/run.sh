@@ -7,8 +7,8 @@ emulator=
 console="$work/console.log"
 
 end_emulator() {
-  [ -z "$emulator" ] || kill -KILL "$emulator" 2>/dev/null || :
-  wait 2>/dev/null || :
+  # bash tells of a job that was killed.
+  { [ -z "$emulator" ] || kill -KILL "$emulator"; wait; } 2>/dev/null || :
   emulator=
 }
 

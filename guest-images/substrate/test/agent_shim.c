@@ -6,6 +6,7 @@
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/sched.h>
+#include <substrate/scheduler.h>
 #include <substrate/syscall.h>
 #include <substrate/time.h>
 #include <substrate/uaccess.h>
@@ -265,11 +266,8 @@ static bool poll_wakes(void)
 }
 
 /* As the idle loop does: polls, then sleeps until the device interrupts. */
-long wait_once(struct wait_queue *q, u64 deadline)
+static long idle(void)
 {
-	CHECK_EQ(deadline, NO_DEADLINE);
-	CHECK(q->waiters.next);
-	waited = q;
 	if (poll_wakes())
 		return 0;
 	for (;;) {
@@ -284,6 +282,26 @@ long wait_once(struct wait_queue *q, u64 deadline)
 			test_fail(__FILE__, __LINE__, "something came without an interrupt: the machine would sleep on");
 		return 0;
 	}
+}
+
+long wait_once(struct wait_queue *q, u64 deadline)
+{
+	CHECK_EQ(deadline, NO_DEADLINE);
+	CHECK(q->waiters.next);
+	waited = q;
+	return idle();
+}
+
+void task_wake(struct task *task)
+{
+	CHECK(task == current_task());
+	kernel.wakes++;
+}
+
+void wait_uninterrupted(void)
+{
+	waited = NULL;
+	idle();
 }
 
 /* ---- files ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <substrate/device.h>
 
+#include "../virtio/block.h"
 #include "../virtio/console.h"
 #include "agent.h"
 
@@ -12,6 +13,7 @@ bool devices_poll(void)
 		return false;
 	polling = true;
 	bool some = virtio_console_poll();
+	some |= virtio_block_poll();
 	some |= agent_poll();
 	polling = false;
 	return some;

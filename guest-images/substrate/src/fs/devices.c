@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of /dev: numbers as in Linux's Documentation/admin-guide/devices.txt. */
 #include <asm/poll.h>
+#include <substrate/block.h>
 #include <substrate/mm.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
@@ -80,6 +81,8 @@ static const struct file_ops random_ops = { .read = read_random, .write = write_
 
 const struct file_ops *device_ops(const struct node *node)
 {
+	if (is_disk(node))
+		return disk_of_device(node->device) < 0 ? NULL : &disk_file_ops;
 	if ((node->mode & S_IFMT) != S_IFCHR)
 		return NULL;
 	switch (node->device) {
@@ -120,13 +123,25 @@ static long add(struct node *dir, const char *name, struct node *node)
 	return error;
 }
 
-static struct node *device(u32 number)
+static struct node *device(u32 mode, u32 number)
 {
-	struct node *node = node_new(FS_DEV, S_IFCHR | 0666);
+	struct node *node = node_new(FS_DEV, mode);
 
 	if (node)
 		node->device = number;
 	return node;
+}
+
+/* vda, vdb, … as Linux names them. */
+static long add_disks(struct node *dev)
+{
+	long error = 0;
+
+	for (u32 disk = 0; error == 0 && disk < block_disks(); disk++) {
+		char name[] = { 'v', 'd', (char)('a' + disk), 0 };
+		error = add(dev, name, device(S_IFBLK | 0660, disk_device(disk)));
+	}
+	return error;
 }
 
 static struct node *directory(enum fs_id fs, u32 mode)
@@ -163,9 +178,11 @@ static long dev_populate(struct node *dev)
 	long error = 0;
 
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(devices); i++)
-		error = add(dev, devices[i].name, device(devices[i].number));
+		error = add(dev, devices[i].name, device(S_IFCHR | 0666, devices[i].number));
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(links); i++)
 		error = add(dev, links[i].name, node_new_link(FS_DEV, links[i].target));
+	if (error == 0)
+		error = add_disks(dev);
 	if (error == 0)
 		error = add(dev, "shm", directory(FS_SHM, S_ISVTX | 0777));
 	if (error == 0)

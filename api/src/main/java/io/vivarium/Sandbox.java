@@ -33,6 +33,7 @@ public final class Sandbox implements AutoCloseable {
     /// Launches a sandbox; returns when the guest is ready for programs.
     ///
     /// @throws HostUnavailableException if this host runs no sandboxes
+    /// @throws InvalidDiskException if one of the disks cannot be what it is to be
     /// @throws LaunchFailedException if the guest does not come up
     /// @throws ExecInterruptedException if this thread is interrupted
     public static Sandbox launch(SandboxSpec spec) {

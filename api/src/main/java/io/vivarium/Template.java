@@ -7,8 +7,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// A sandbox that was saved, and from which any number of sandboxes start: each with the files, the memory and the
-/// background processes that it had, and with a clock and randomness of its own.
+/// A sandbox that was saved, and from which any number of sandboxes start: each with the files, the
+/// memory and the background processes that it had, and with a clock and randomness of its own.
 ///
 /// ```java
 /// try (Template python = Template.of(image).warmUp(sandbox -> sandbox.exec("python3", "-c", "import json, re"))) {
@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 /// }
 /// ```
 ///
-/// What a program of the saved sandbox has kept in memory, every sandbox has: a secret, or the state of a random
-/// generator that the program seeded itself. Thread-safe.
+/// What a program of the saved sandbox has kept in memory, every sandbox has: a secret, or the
+/// state of a random generator that the program seeded itself. Thread-safe.
 public final class Template implements AutoCloseable {
     private final SandboxSpec spec;
     private final ReentrantLock lock = new ReentrantLock();
@@ -41,11 +41,12 @@ public final class Template implements AutoCloseable {
         return of(SandboxSpec.of(image));
     }
 
-    /// Has a sandbox that started from this template do some work, and makes a template of what that leaves. This one
-    /// stays as it is.
+    /// Has a sandbox that started from this template do some work, and makes a template of what
+    /// that leaves. This one stays as it is.
     ///
     /// @param work runs programs to their end; what it throws, this throws
-    /// @throws IllegalStateException if it has left a program that it started running; a descendant of one may run on
+    /// @throws IllegalStateException if it has left a program that it started running; a descendant
+    ///     of one may run on
     /// @throws SandboxException if the sandbox cannot be launched or saved
     public Template warmUp(Consumer<Sandbox> work) {
         try (Sandbox sandbox = launch()) {
@@ -101,7 +102,8 @@ public final class Template implements AutoCloseable {
         return spec;
     }
 
-    /// How much memory it reaches over; pages in which nothing was written take none. Zero before anything was saved.
+    /// How much memory it reaches over; pages in which nothing was written take none. Zero before
+    /// anything was saved.
     public Memory size() {
         lock.lock();
         try {
@@ -112,8 +114,8 @@ public final class Template implements AutoCloseable {
         }
     }
 
-    /// Lets go of what is saved: no more sandboxes start from it, those that have go on, and pools of it can make no
-    /// more. Idempotent.
+    /// Lets go of what is saved: no more sandboxes start from it, those that have go on, and pools
+    /// of it can make no more. Idempotent.
     @Override
     public void close() {
         lock.lock();

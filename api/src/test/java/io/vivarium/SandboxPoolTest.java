@@ -7,6 +7,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.kvm.testing.Effort;
 import io.vivarium.kvm.testing.EnabledIfKvm;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -19,6 +24,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -37,14 +43,13 @@ class SandboxPoolTest {
     /// Waits until a pool is as it is going to be; the test's limit ends a wait in vain.
     private static void await(SandboxPool pool, Predicate<SandboxPool.Statistics> state) {
         while (!state.test(pool.statistics())) {
-            Thread.onSpinWait();
+            Thread.yield();
         }
     }
 
     @Test
     void everySandboxIsPristine() {
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(1).ready(1).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC).most(1).ready(1).build()) {
             for (int i = 0; i < Effort.times(30); i++) {
                 assertThat(pool.<String>call(sandbox -> sh(sandbox, SPEND))).isEqualTo("pristine\n");
             }
@@ -62,14 +67,16 @@ class SandboxPoolTest {
     void eachHasItsOwnRandomnessAndTheRightTime() {
         Set<String> seen = new HashSet<>();
         int times = Effort.times(8);
-        try (Template template = Template.of(SPEC).warmUp(sandbox -> sh(sandbox, "cat /proc/sys/kernel/random/boot_id"));
+        try (Template template =
+                        Template.of(SPEC).warmUp(sandbox -> sh(sandbox, "cat /proc/sys/kernel/random/boot_id"));
                 SandboxPool pool = SandboxPool.builder(template).most(1).build()) {
             for (int i = 0; i < times; i++) {
                 try (Sandbox sandbox = pool.take()) {
                     seen.add(sh(sandbox, "busybox od -A n -t x1 -N 16 /dev/urandom"));
                     seen.add(sh(sandbox, "busybox cat /proc/sys/kernel/random/boot_id"));
                     Instant before = Instant.now();
-                    long seconds = Long.parseLong(sh(sandbox, "busybox date +%s").strip());
+                    long seconds =
+                            Long.parseLong(sh(sandbox, "busybox date +%s").strip());
                     assertThat(Instant.ofEpochSecond(seconds))
                             .isBetween(before.minus(Duration.ofSeconds(1)), Instant.now());
                 }
@@ -80,15 +87,13 @@ class SandboxPoolTest {
 
     @Test
     void whoKeepsASandboxHasNoneAnyMore() {
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(1).ready(1).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC).most(1).ready(1).build()) {
             Sandbox first = pool.take();
             GuestProcess process = first.start("/bin/busybox", "sleep", "1000");
             first.close();
             try (Sandbox second = pool.take()) {
                 assertThat(first.isAlive()).isFalse();
-                assertThatThrownBy(() -> first.exec("/bin/busybox", "true"))
-                        .isInstanceOf(SandboxClosedException.class);
+                assertThatThrownBy(() -> first.exec("/bin/busybox", "true")).isInstanceOf(SandboxClosedException.class);
                 assertThatThrownBy(process::waitFor).isInstanceOf(SandboxClosedException.class);
                 process.kill();
                 first.close();
@@ -100,8 +105,7 @@ class SandboxPoolTest {
 
     @Test
     void aSandboxThatDiedIsReplaced() {
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(1).ready(1).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC).most(1).ready(1).build()) {
             for (int i = 0; i < 3; i++) {
                 try (Sandbox sandbox = pool.take()) {
                     assertThat(sh(sandbox, SPEND)).isEqualTo("pristine\n");
@@ -148,8 +152,11 @@ class SandboxPoolTest {
     void manyThreadsShareFewMachines() throws Exception {
         int calls = Effort.times(60);
         AtomicInteger pristine = new AtomicInteger();
-        try (SandboxPool pool =
-                SandboxPool.builder(SPEC).most(3).ready(2).wait(Duration.ofMinutes(4)).build()) {
+        try (SandboxPool pool = SandboxPool.builder(SPEC)
+                .most(3)
+                .ready(2)
+                .wait(Duration.ofMinutes(4))
+                .build()) {
             List<Future<?>> done = new ArrayList<>();
             try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
                 for (int i = 0; i < calls; i++) {
@@ -192,6 +199,61 @@ class SandboxPoolTest {
         pool.close();
     }
 
+    /// With `-Dvivarium.test.effort=50000`, a hundred thousand times.
+    @Test
+    void theHostKeepsNothingOfWhatWasPutBackOrClosed() throws IOException {
+        try (Template template = Template.of(SPEC).warmUp(sandbox -> sh(sandbox, "echo"))) {
+            try (SandboxPool pool = SandboxPool.builder(template).most(1).build()) {
+                pool.<String>call(sandbox -> sh(sandbox, SPEND));
+                await(pool, statistics -> statistics.idle() == 1);
+                Holdings before = Holdings.now();
+                for (int i = 0; i < Effort.times(200); i++) {
+                    pool.<String>call(sandbox -> sh(sandbox, SPEND));
+                }
+                await(pool, statistics -> statistics.idle() == 1);
+                assertThat(pool.statistics().launches()).isEqualTo(1);
+                assertThat(Holdings.now()).isEqualTo(before);
+            }
+            Holdings before = Holdings.now();
+            for (int i = 0; i < Effort.times(40); i++) {
+                template.launch().close();
+            }
+            assertThat(Holdings.now()).isEqualTo(before);
+        }
+    }
+
+    /// What machines of this process hold of the host.
+    ///
+    /// @param files open ones that are KVM's
+    /// @param mappings of guest memory and vCPUs
+    private record Holdings(long files, long mappings) {
+        static Holdings now() throws IOException {
+            long files = 0;
+            try (DirectoryStream<Path> open = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+                for (Path each : open) {
+                    if (Files.isSymbolicLink(each) && isKvm(each)) {
+                        files++;
+                    }
+                }
+            }
+            try (Stream<String> lines = Files.lines(Path.of("/proc/self/maps"))) {
+                return new Holdings(files, lines.filter(Holdings::isMachine).count());
+            }
+        }
+
+        private static boolean isKvm(Path link) throws IOException {
+            try {
+                return Files.readSymbolicLink(link).toString().contains("kvm");
+            } catch (NoSuchFileException e) {
+                return false; // The directory's own, closed by now.
+            }
+        }
+
+        private static boolean isMachine(String mapping) {
+            return mapping.contains("kvm-vcpu") || mapping.contains("memfd:vivarium-guest");
+        }
+    }
+
     @Test
     void itHasAsManyAsItsLimitsSay() {
         try (SandboxPool pool = SandboxPool.builder(SPEC)
@@ -204,9 +266,12 @@ class SandboxPoolTest {
             pool.shrink(1);
             assertThat(pool.statistics().idle()).isEqualTo(1);
         }
-        assertThatIllegalArgumentException().isThrownBy(() -> SandboxPool.builder(SPEC).memory(Memory.mebibytes(63)));
-        assertThatIllegalArgumentException().isThrownBy(() -> SandboxPool.builder(SPEC).most(0));
-        assertThatIllegalArgumentException().isThrownBy(() -> SandboxPool.builder(SPEC).ready(-1));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SandboxPool.builder(SPEC).memory(Memory.mebibytes(63)));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SandboxPool.builder(SPEC).most(0));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> SandboxPool.builder(SPEC).ready(-1));
     }
 
     @Test

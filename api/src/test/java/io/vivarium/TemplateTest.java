@@ -46,12 +46,13 @@ class TemplateTest {
         }
     }
 
-    /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk through a pipe.
+    /// The machine is saved in the middle of what its descendants do: compute, sleep, and talk
+    /// through a pipe.
     @Test
     void backgroundProcessesGoOnFromWhereTheyWere() {
-        String work =
-                """
-                (busybox mkfifo /p; i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
+        String work = """
+                busybox mkfifo /p
+                (i=0; while :; do i=$((i+1)); echo $i; done > /p) > /dev/null 2>&1 &
                 (while read n; do echo $n > /n; done < /p) > /dev/null 2>&1 &
                 (while :; do busybox sleep 0.01; echo t >> /ticks; done) > /dev/null 2>&1 &
                 while [ ! -s /n ] || [ ! -s /ticks ]; do :; done
@@ -61,15 +62,12 @@ class TemplateTest {
                     Sandbox sandbox = template.launch();
                     Sandbox other = template.launch()) {
                 for (Sandbox each : List.of(sandbox, other)) {
-                    assertThat(sh(
-                                    each,
-                                    """
+                    assertThat(sh(each, """
                                     a=$(busybox wc -l < /ticks); b=$(busybox cat /n)
                                     while [ $(busybox wc -l < /ticks) -le $((a+1)) ]; do :; done
                                     while n=$(busybox cat /n); [ "${n:-0}" -le "${b:-0}" ]; do :; done
                                     echo on
-                                    """))
-                            .isEqualTo("on\n");
+                                    """)).isEqualTo("on\n");
                 }
             }
         }

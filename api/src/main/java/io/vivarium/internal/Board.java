@@ -15,16 +15,17 @@ import java.util.stream.Stream;
 ///
 /// It does not run by itself: whoever runs its vCPU is told when there is a reason to.
 final class Board implements AutoCloseable {
-    private static final int DEVICES = Fittings.devices().size();
-
     private final Window wakeTimer = new Window();
-    private final List<Window> windows =
-            Stream.generate(Window::new).limit(DEVICES).toList();
+    private final List<Window> windows;
     private final Machine machine;
     private volatile Fittings fittings;
 
+    /// @param disks closed with it
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
-    Board(Kvm kvm, List<RegionSpec> regions, Runnable wake) {
+    Board(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, Runnable wake) {
+        windows = Stream.generate(Window::new)
+                .limit(Fittings.devices(disks).size())
+                .toList();
         Machine.Builder builder = Machine.builder(kvm)
                 .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
                 .port(ResetPort.PORT, 1, new ResetPort(() -> fittings().reset()))
@@ -34,11 +35,11 @@ final class Board implements AutoCloseable {
         }
         regions.forEach(builder::region);
         this.machine = builder.build();
-        this.fittings = fit(wake);
+        this.fittings = fit(disks, wake);
     }
 
-    private Fittings fit(Runnable wake) {
-        Fittings made = new Fittings(machine, wake);
+    private Fittings fit(DiskDrives disks, Runnable wake) {
+        Fittings made = new Fittings(machine, disks, wake);
         wakeTimer.device = made.wakeTimer();
         for (int i = 0; i < windows.size(); i++) {
             windows.get(i).device = made.transports().get(i);
@@ -48,10 +49,11 @@ final class Board implements AutoCloseable {
 
     /// Takes the devices out, and puts new ones in, for a guest that is to come.
     ///
+    /// @param disks as many as it had
     /// @param wake as for the constructor
-    void refit(Runnable wake) {
+    void refit(DiskDrives disks, Runnable wake) {
         fittings.remove();
-        fittings = fit(wake);
+        fittings = fit(disks, wake);
     }
 
     /// The devices that are in it.

@@ -34,7 +34,7 @@ record ColdBoot(Kvm kvm, KernelImage kernel, int tscKhz) {
     /// @throws LaunchFailedException if it does not get there
     /// @throws KvmException if the host refuses
     SavedMachine boot(MachineMap map, RegionSpec image, Duration limit) {
-        try (Board board = new Board(kvm, map.regions(image), () -> {})) {
+        try (Board board = new Board(kvm, map.regions(image), DiskDrives.shaped(map.disks()), () -> {})) {
             LinuxBoot boot = new LinuxBoot(kernel.entry(), BootParams.ADDRESS);
             load(boot, board.machine().memory(), new BootParams(board.commandLine(tscKhz), map.memoryMap()));
             boot.enter(board.machine().vcpu(0));

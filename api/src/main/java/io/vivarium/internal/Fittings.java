@@ -12,7 +12,8 @@ import io.vivarium.virtio.VirtioMmioTransport;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The devices that one guest has: console with the agent's port, wake timer, reset line. A guest that has the machine
+/// The devices that one guest has: console with the agent's port, disks, wake timer, reset line. A guest that has the
+// machine
 /// after it gets others, so that nothing in them is left of the first.
 ///
 /// Thread-safe.
@@ -21,6 +22,7 @@ final class Fittings {
     private static final int CONSOLE_BYTES = 64 << 10;
 
     private final Machine machine;
+    private final DiskDrives disks;
     private final Runnable wake;
     private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
     private final VirtioConsole console;
@@ -30,11 +32,13 @@ final class Fittings {
     /// Written under this object's lock.
     private volatile boolean disconnected;
 
+    /// @param disks closed when it is disconnected
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
-    Fittings(Machine machine, Runnable wake) {
+    Fittings(Machine machine, DiskDrives disks, Runnable wake) {
         this.machine = machine;
+        this.disks = disks;
         this.wake = wake;
-        List<VirtioDevice> devices = devices();
+        List<VirtioDevice> devices = devices(disks);
         this.console = (VirtioConsole) devices.getFirst();
         for (int i = 0; i < devices.size(); i++) {
             int irq = MachineMap.irq(i);
@@ -43,9 +47,18 @@ final class Fittings {
         }
     }
 
-    /// New virtio devices, in the order of their windows, interrupts and saved states; the first is the console.
-    static List<VirtioDevice> devices() {
-        return List.of(VirtioConsole.builder().port(AGENT_PORT).build());
+    /// New virtio devices, and the disks, in the order of their windows, interrupts and saved states; the first is the
+    /// console. Disks come last, because their number differs.
+    static List<VirtioDevice> devices(DiskDrives disks) {
+        List<VirtioDevice> devices = new ArrayList<>();
+        devices.add(VirtioConsole.builder().port(AGENT_PORT).build());
+        devices.addAll(disks.devices());
+        return devices;
+    }
+
+    /// What a kernel that has booted must have found of the disks.
+    List<DiskShape> disks() {
+        return disks.shapes();
     }
 
     WakeTimer wakeTimer() {
@@ -89,6 +102,7 @@ final class Fittings {
     /// Has the vCPU stop for good, soon, unless the machine is not theirs any more.
     void stop() {
         wakeTimer.stop();
+        disks.stop();
         synchronized (this) {
             if (!disconnected) {
                 machine.stop();
@@ -105,12 +119,13 @@ final class Fittings {
         }
     }
 
-    /// From now on they do not interrupt or stop the machine. Idempotent.
+    /// From now on they do not interrupt or stop the machine, and disks are not read or written. Idempotent.
     void disconnect() {
         synchronized (this) {
             disconnected = true;
         }
         wakeTimer.stop();
+        disks.close();
     }
 
     /// Whether they were [disconnected][#disconnect].

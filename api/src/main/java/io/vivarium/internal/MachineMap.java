@@ -11,7 +11,8 @@ import io.vivarium.snapshot.MemoryTemplate;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Where everything lies in the guest-physical memory of a machine.
+/// Where everything lies in the guest-physical memory of a machine, and what a kernel that boots on it finds
+/// besides: of two machines with equal maps, either can go on where the other one has booted to.
 ///
 /// | Address | What |
 /// |---|---|
@@ -25,7 +26,8 @@ import java.util.List;
 ///
 /// @param memory bytes of RAM, a multiple of 2 MiB
 /// @param imageSize bytes of the root image
-record MachineMap(long memory, long imageSize) {
+/// @param disks in the order in which the guest names them
+record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
     static final long WAKE_TIMER = 0xD00F_F000L;
     static final int WAKE_TIMER_IRQ = 4;
 
@@ -50,12 +52,12 @@ record MachineMap(long memory, long imageSize) {
     /// The map of a sandbox.
     ///
     /// @throws LaunchFailedException if the image is larger than a guest can have
-    static MachineMap of(SandboxSpec spec, RootFile root) {
+    static MachineMap of(SandboxSpec spec, RootFile root, List<DiskShape> disks) {
         if (root.size() > MAX_IMAGE) {
             throw new LaunchFailedException(
                     "the image %s has %d bytes: a guest can have %d".formatted(spec.image(), root.size(), MAX_IMAGE));
         }
-        return new MachineMap(spec.memory().bytes(), root.size());
+        return new MachineMap(spec.memory().bytes(), root.size(), disks);
     }
 
     /// Where the registers of a virtio device are.

@@ -13,9 +13,10 @@ import io.vivarium.snapshot.SavedMachine;
 import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
-/// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has to, and its agent is
-/// spoken to. The machine may outlive it ([Afterwards]).
+/// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has
+/// to, and its agent is spoken to. The machine may outlive it ([Afterwards]).
 final class MicroVm implements GuestHost {
     private final Board board;
     private final Fittings fittings;
@@ -24,7 +25,8 @@ final class MicroVm implements GuestHost {
     private final Guest guest;
     private final Afterwards afterwards;
 
-    /// The machine is whole: before, devices that take over their state may want the guest to look at them.
+    /// The machine is whole: before, devices that take over their state may want the guest to look
+    /// at them.
     private volatile boolean started;
 
     /// The machine ended, or could not be run, while the guest was to have it.
@@ -73,8 +75,18 @@ final class MicroVm implements GuestHost {
 
     /// Builds a machine whose agent waits to be greeted.
     static MicroVm assemble(SandboxSpec spec, RootFile root) {
-        MachineMap map = MachineMap.of(spec, root);
         HostKvm host = HostKvm.get();
+        DiskDrives disks = DiskDrives.open(spec.disks());
+        try {
+            return assemble(host, spec, root, disks);
+        } catch (RuntimeException | Error e) {
+            disks.close();
+            throw e;
+        }
+    }
+
+    private static MicroVm assemble(HostKvm host, SandboxSpec spec, RootFile root, DiskDrives disks) {
+        MachineMap map = MachineMap.of(spec, root, disks.shapes());
         try {
             RegionSpec image = RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file());
             return root.ready()
@@ -82,7 +94,8 @@ final class MicroVm implements GuestHost {
                             map,
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
                             booted -> new MicroVm(
-                                    new NewMachine(host.kvm(), map.regions(booted.memory(), image), booted, 0),
+                                    new NewMachine(
+                                            host.kvm(), map.regions(booted.memory(), image), () -> disks, booted, 0),
                                     CLOSE));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
@@ -103,6 +116,7 @@ final class MicroVm implements GuestHost {
                     new NewMachine(
                             HostKvm.get().kvm(),
                             checkpoint.regions(),
+                            checkpoint::openDisks,
                             checkpoint.machine(),
                             checkpoint.lastProcess()),
                     afterwards);
@@ -111,8 +125,8 @@ final class MicroVm implements GuestHost {
         }
     }
 
-    /// Has a machine that was made for a checkpoint, and whose guest has left it, go on from there once more. On a
-    /// platform thread.
+    /// Has a machine that was made for a checkpoint, and whose guest has left it, go on from there
+    /// once more. On a platform thread.
     ///
     /// @throws LaunchFailedException if that does not work; the machine is closed
     static MicroVm again(Board board, Checkpoint checkpoint, Afterwards afterwards) {
@@ -123,11 +137,18 @@ final class MicroVm implements GuestHost {
         }
     }
 
-    private record NewMachine(Kvm kvm, List<RegionSpec> regions, SavedMachine from, int lastProcess)
+    private record NewMachine(
+            Kvm kvm, List<RegionSpec> regions, Supplier<DiskDrives> disks, SavedMachine from, int lastProcess)
             implements Origin {
         @Override
         public Board board(Runnable wake) {
-            return new Board(kvm, regions, wake);
+            DiskDrives open = disks.get();
+            try {
+                return new Board(kvm, regions, open, wake);
+            } catch (RuntimeException | Error e) {
+                open.close();
+                throw e;
+            }
         }
 
         @Override
@@ -139,7 +160,12 @@ final class MicroVm implements GuestHost {
     private record UsedMachine(Board board, Checkpoint checkpoint) implements Origin {
         @Override
         public Board board(Runnable wake) {
-            board.refit(wake);
+            try {
+                board.refit(checkpoint.openDisks(), wake);
+            } catch (RuntimeException | Error e) {
+                board.close();
+                throw e;
+            }
             return board;
         }
 
@@ -188,7 +214,11 @@ final class MicroVm implements GuestHost {
                                 .formatted(agent.running()));
             }
             return new Checkpoint(
-                    MachineMap.of(spec, root), root, board.save(HostKvm.get().kvm()), agent.lastId());
+                    MachineMap.of(spec, root, fittings.disks()),
+                    root,
+                    spec.disks(),
+                    board.save(HostKvm.get().kvm()),
+                    agent.lastId());
         } catch (KvmException e) {
             throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
         } finally {

@@ -12,6 +12,6 @@ import jdk.jfr.StackTrace;
 @Name("io.vivarium.Reset")
 @Label("Reset")
 @Category("Vivarium")
-@Description("A pool's machine was put back to its template, its guest's greeting not included")
+@Description("A pool's machine was put back to its template; its next guest is not greeted yet")
 @StackTrace(false)
 final class ResetEvent extends Event {}

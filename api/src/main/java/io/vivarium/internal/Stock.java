@@ -28,8 +28,8 @@ import org.slf4j.LoggerFactory;
 ///                      └── somebody waits ┘                             └▶ closed: there are enough, or it failed
 /// ```
 ///
-/// Whoever waits gets his guest in the order in which he came. Machines are made and put back on [Carriers]; nobody
-/// else waits for that. Thread-safe.
+/// Whoever waits gets his guest in the order in which he came. Machines are made and put back on
+/// [Carriers]; nobody else waits for that. Thread-safe.
 public final class Stock implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Stock.class);
 
@@ -92,7 +92,8 @@ public final class Stock implements AutoCloseable {
         replenish();
     }
 
-    /// Takes a guest, and waits for one if there is none. When it is closed, its machine comes back here.
+    /// Takes a guest, and waits for one if there is none. When it is closed, its machine comes back
+    /// here.
     ///
     /// @return null if there was none in that time
     /// @throws IllegalStateException if this is closed
@@ -209,10 +210,15 @@ public final class Stock implements AutoCloseable {
     }
 
     private void putBack(Board board) {
+        begin(() -> again(board), false);
+    }
+
+    private MicroVm again(Board board) {
         ResetEvent event = new ResetEvent();
         event.begin();
-        begin(() -> MicroVm.again(board, checkpointFor(board), this::left), false);
+        MicroVm vm = MicroVm.again(board, checkpointFor(board), this::left);
         event.commit();
+        return vm;
     }
 
     private Checkpoint checkpointFor(Board board) {
@@ -329,14 +335,14 @@ public final class Stock implements AutoCloseable {
     public Count count() {
         lock.lock();
         try {
-            return new Count(
-                    idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
+            return new Count(idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
         } finally {
             lock.unlock();
         }
     }
 
-    /// Gives no more guests, and closes machines: those that are idle now, the others when they come back. Idempotent.
+    /// Gives no more guests, and closes machines: those that are idle now, the others when they
+    /// come back. Idempotent.
     @Override
     public void close() {
         List<CompletableFuture<Guest>> inVain;

@@ -12,6 +12,7 @@ import io.vivarium.snapshot.SavedMachine;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -40,10 +41,11 @@ class KernelProtectionTest {
     static void boot(@TempDir Path empty) {
         HostKvm host = HostKvm.get();
         try (RootFile root = RootFile.ofDirectory(empty)) {
-            MachineMap map = new MachineMap(64 << 20, root.size());
+            MachineMap map = new MachineMap(64 << 20, root.size(), List.of());
             RegionSpec image = RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file());
             try (SavedMachine booted = host.coldBoot().boot(map, image, Duration.ofMinutes(1));
-                    Board board = new Board(host.kvm(), map.regions(booted.memory(), image), () -> {})) {
+                    Board board = new Board(
+                            host.kvm(), map.regions(booted.memory(), image), DiskDrives.open(List.of()), () -> {})) {
                 board.restore(booted);
                 board.machine().vcpu(0).read(SREGS);
             }

@@ -70,7 +70,8 @@ class ResetTest {
         spec = SandboxSpec.of(Image.directory(directory)).withMemory(Memory.mebibytes(32));
         Guest guest = Launcher.launch(spec, root);
         try {
-            assertThat(sh(guest, "echo warm > /warm; echo done").stdout().text()).isEqualTo("done\n");
+            assertThat(sh(guest, "echo warm > /warm; echo done").stdout().text())
+                    .isEqualTo("done\n");
             checkpoint = guest.save(spec, root);
             // It goes on.
             assertThat(sh(guest, "busybox cat /warm").stdout().text()).isEqualTo("warm\n");
@@ -142,17 +143,14 @@ class ResetTest {
 
     /// Wherever a program can leave something.
     private static void plant(Guest guest) {
-        ExecResult planted = sh(
-                guest,
-                """
+        ExecResult planted = sh(guest, """
                 busybox mkdir /kept; echo %1$s > /kept/%1$s; busybox ln -s %1$s /link; echo %1$s > /warm
                 export V=%1$s
                 x=%1$s; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do x=$x$x; done
                 busybox mkfifo /pipe; (echo %1$s; busybox sleep 1000) > /pipe &
                 busybox setsid busybox sh -c 'while :; do :; done # %1$s' > /dev/null 2>&1 &
                 read y < /pipe; echo $y; echo ${#x}
-                """
-                        .formatted(SECRET));
+                """.formatted(SECRET));
         assertThat(planted.stdout().text()).startsWith(SECRET);
     }
 
@@ -234,8 +232,7 @@ class ResetTest {
             assertSame(vcpu, new KvmVcpuEvents(scratch), other, new KvmVcpuEvents(scratch));
             assertSame(vcpu, new KvmXcrs(scratch), other, new KvmXcrs(scratch));
             assertSame(vcpu, new KvmDebugregs(scratch), other, new KvmDebugregs(scratch));
-            assertSame(
-                    vcpu, new KvmXsave(scratch, vcpu.xsaveSize()), other, new KvmXsave(scratch, other.xsaveSize()));
+            assertSame(vcpu, new KvmXsave(scratch, vcpu.xsaveSize()), other, new KvmXsave(scratch, other.xsaveSize()));
             for (int index : kvm.msrIndices()) {
                 KvmMsrs one = new KvmMsrs(scratch, index);
                 KvmMsrs two = new KvmMsrs(scratch, index);
@@ -260,17 +257,23 @@ class ResetTest {
                 guest,
                 "busybox cat /warm; busybox ls /; busybox ls /proc; busybox env; busybox ps; busybox dmesg 2>&1;"
                         + " busybox cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ");
-        assertThat(found.stdout().text()).startsWith("warm\n").doesNotContain("b7SeCrEt").doesNotContain("kept");
+        assertThat(found.stdout().text())
+                .startsWith("warm\n")
+                .doesNotContain("b7SeCrEt")
+                .doesNotContain("kept");
         assertThat(guest.console()).doesNotContain("b7SeCrEt");
     }
 
-    /// Programs that differ in what memory they use, and how: each finds its own tables, not those of the last.
+    /// Programs that differ in what memory they use, and how: each finds its own tables, not those
+    /// of the last.
     @Test
     void programsOfEveryKindRunInAMachineThatWasPutBack() {
         List<List<String>> programs = List.of(
                 List.of("echo hi", "hi\n"),
                 List.of("a=0; while [ $a -lt 500 ]; do a=$((a+1)); done; echo $a | busybox cat | busybox cat", "500\n"),
-                List.of("busybox dd if=/dev/zero of=/x bs=1000000 count=3 2>/dev/null; busybox wc -c < /x", "3000000\n"),
+                List.of(
+                        "busybox dd if=/dev/zero of=/x bs=1000000 count=3 2>/dev/null; busybox wc -c < /x",
+                        "3000000\n"),
                 List.of("x=0123456789; for i in 1 2 3 4 5 6 7 8 9 10; do x=$x$x; done; echo ${#x}", "10240\n"),
                 List.of("busybox seq 1 20000 | busybox sort -rn | busybox head -n 1", "20000\n"),
                 List.of("for i in 1 2 3; do (busybox seq 1 $i | busybox wc -l); done | busybox tail -n 1", "3\n"));

@@ -15,12 +15,12 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 
-/// Which pages of this process's memory are its own: written to by it, or by a guest that has them, and so no
-/// file's any more.
+/// Which pages of this process's memory are its own: written to by it, or by a guest that has them,
+/// and so no file's any more.
 ///
-/// The kernel tells in `/proc/self/pagemap`: since Linux 6.7 by ranges, at a price that depends on what there is
-/// (`PAGEMAP_SCAN`), before that with a word for each page, whether it is there or not
-/// (Documentation/admin-guide/mm/pagemap.rst). Thread-safe.
+/// The kernel tells in `/proc/self/pagemap`: since Linux 6.7 by ranges, at a price that depends on
+/// what there is (`PAGEMAP_SCAN`), before that with a word for each page, whether it is there or
+/// not (Documentation/admin-guide/mm/pagemap.rst). Thread-safe.
 public final class PageMap implements AutoCloseable {
     /// Bytes of a page.
     public static final long PAGE_SIZE = 4096;
@@ -83,6 +83,8 @@ public final class PageMap implements AutoCloseable {
         void pages(long offset, long length);
     }
 
+    /// Opens that of this process.
+    ///
     /// @throws KvmException if there is no `/proc`
     public static PageMap open() {
         return new PageMap(new FileDescriptor("open", FILE, Syscalls.open(FILE, Syscalls.O_RDONLY)));
@@ -151,8 +153,7 @@ public final class PageMap implements AutoCloseable {
     }
 
     private static void readWords(MemorySegment memory, Visitor visitor) {
-        ByteBuffer words =
-                ByteBuffer.allocateDirect(WORDS_AT_ONCE * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer words = ByteBuffer.allocateDirect(WORDS_AT_ONCE * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         long pages = Math.ceilDiv(memory.byteSize(), PAGE_SIZE);
         long first = memory.address() / PAGE_SIZE;
         long start = -1;

@@ -35,8 +35,7 @@ class PageMapTest {
                 Arena arena = Arena.ofShared();
                 MemoryFile file = MemoryFile.create("vivarium-test", 4096 * PAGE)) {
             file.map(arena).fill((byte) 7);
-            MemorySegment memory = GuestMemory.map(
-                            arena, List.of(RegionSpec.copyOnWrite(0, 4096 * PAGE, file, 0)))
+            MemorySegment memory = GuestMemory.map(arena, List.of(RegionSpec.copyOnWrite(0, 4096 * PAGE, file, 0)))
                     .regions()
                     .getFirst()
                     .memory();

@@ -12,17 +12,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 
-/// Memory that many machines start from: the content of one machine's, sealed, and mapped copy-on-write
-/// by each of them, so that a machine costs only the pages that it writes to.
+/// Memory that many machines start from: the content of one machine's, sealed, and mapped
+/// copy-on-write by each of them, so that a machine costs only the pages that it writes to.
 ///
-/// It reaches in every stretch of memory from its start to the last page that has content; what follows
-/// is for the machine to fill with zeros. It is a memory file (memfd_create(2)), of which only pages
-/// with content take memory. Thread-safe.
+/// It reaches in every stretch of memory from its start to the last page that has content; what
+/// follows is for the machine to fill with zeros. It is a memory file (memfd_create(2)), of which
+/// only pages with content take memory. Thread-safe.
 public final class MemoryTemplate implements AutoCloseable {
     private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[(int) PageMap.PAGE_SIZE]);
 
-    /// Pages of a machine that [#putBack] leaves with it, 4 MiB: to copy one takes a fraction of a microsecond, to touch
-    /// one that was given back to the host some microseconds.
+    /// Pages of a machine that [#putBack] leaves with it, 4 MiB: to copy one takes a fraction of a
+    /// microsecond, to touch one that was given back to the host some microseconds.
     private static final long KEPT_PAGES = 1024;
 
     private final MemoryFile file;
@@ -46,7 +46,8 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
-    /// Takes what a machine's memory holds; regions that the guest may only read are not part of it.
+    /// Takes what a machine's memory holds; regions that the guest may only read are not part of
+    /// it.
     ///
     /// @param name shown in `/proc/self/maps`
     /// @param memory of a machine whose vCPUs do not run
@@ -148,8 +149,8 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
-    /// Puts the memory of a machine that started from it back to what it was then. The pages that the guest, or a device
-    /// on its behalf, has written to are found by the page map.
+    /// Puts the memory of a machine that started from it back to what it was then. The pages that
+    /// the guest, or a device on its behalf, has written to are found by the page map.
     ///
     /// @param pageMap of this process
     /// @param memory of a machine that was built with [#regions], and whose vCPUs do not run
@@ -179,7 +180,8 @@ public final class MemoryTemplate implements AutoCloseable {
 
     /// Writes its content over memory; zeros, where it has none.
     ///
-    /// @param start guest-physical address, within one region of the memory, as are all `length` bytes from there
+    /// @param start guest-physical address, within one region of the memory, as are all `length`
+    ///     bytes from there
     public void putBack(GuestMemory memory, long start, long length) {
         MemorySegment target = memory.writableSlice(start, length);
         for (Extent extent : extents) {
@@ -235,8 +237,8 @@ public final class MemoryTemplate implements AutoCloseable {
         return guestPhysicalAddress;
     }
 
-    /// Closes the file: no more machines can start from it, or be put back to it; those that have started are not
-    /// affected. Idempotent.
+    /// Closes the file: no more machines can start from it, or be put back to it; those that have
+    /// started are not affected. Idempotent.
     ///
     /// @throws IllegalStateException if a machine is being put back to it
     @Override

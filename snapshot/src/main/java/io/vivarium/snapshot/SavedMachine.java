@@ -14,7 +14,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/// A machine at rest, from which any number of others can go on: its memory, its vCPUs, and its devices.
+/// A machine at rest, from which any number of others can go on: its memory, its vCPUs, and its
+/// devices.
 ///
 /// What the host has at the other end of the devices is not part of it. Thread-safe.
 public final class SavedMachine implements AutoCloseable {
@@ -24,10 +25,7 @@ public final class SavedMachine implements AutoCloseable {
     private final Optional<Duration> wakeAfter;
 
     private SavedMachine(
-            MemoryTemplate memory,
-            List<SavedVcpu> vcpus,
-            List<VirtioMmioState> devices,
-            Optional<Duration> wakeAfter) {
+            MemoryTemplate memory, List<SavedVcpu> vcpus, List<VirtioMmioState> devices, Optional<Duration> wakeAfter) {
         this.memory = memory;
         this.vcpus = List.copyOf(vcpus);
         this.devices = List.copyOf(devices);
@@ -40,9 +38,7 @@ public final class SavedMachine implements AutoCloseable {
             return new SavedVcpu(
                     VcpuState.save(kvm, machine.vcpu(index)),
                     machine.isHalted(index),
-                    Arrays.stream(machine.pendingInterrupts(index))
-                            .boxed()
-                            .toList());
+                    Arrays.stream(machine.pendingInterrupts(index)).boxed().toList());
         }
 
         /// What of a vCPU is not in [VcpuState].
@@ -61,11 +57,7 @@ public final class SavedMachine implements AutoCloseable {
     /// @param wakeAfter what was left of the guest's timer; empty if it had none running
     /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
     public static SavedMachine save(
-            String name,
-            Kvm kvm,
-            Machine machine,
-            List<VirtioMmioTransport> devices,
-            Optional<Duration> wakeAfter) {
+            String name, Kvm kvm, Machine machine, List<VirtioMmioTransport> devices, Optional<Duration> wakeAfter) {
         List<SavedVcpu> vcpus = new ArrayList<>();
         for (int index = 0; index < machine.vcpus(); index++) {
             vcpus.add(SavedVcpu.of(kvm, machine, index));
@@ -100,16 +92,16 @@ public final class SavedMachine implements AutoCloseable {
         restore(devices);
     }
 
-    /// Has a machine in which another guest went on from this one go on from it again: nothing of that guest is left,
-    /// not in memory, the vCPUs, or KVM. The devices are to be new ones.
+    /// Has a machine in which another guest went on from this one go on from it again: nothing of
+    /// that guest is left, not in memory, the vCPUs, or KVM. The devices are to be new ones.
     ///
     /// @param way how this host forgets what it knows of the guest's page tables; not `NONE`
     /// @param pageMap of this process
-    /// @param machine that was built with [#memory] and went on from this; no vCPU runs, and whoever had to do with the
-    ///     other guest has let go of it
+    /// @param machine that was built with [#memory] and went on from this; no vCPU runs, and
+    ///     whoever had to do with the other guest has let go of it
     /// @param devices that nobody has used
-    /// @throws IllegalStateException if the machine did not do what was expected of it: close it; also on a virtual
-    ///     thread
+    /// @throws IllegalStateException if the machine did not do what was expected of it: close it;
+    ///     also on a virtual thread
     public void reset(Translations.Way way, PageMap pageMap, Machine machine, List<VirtioMmioTransport> devices) {
         requireAlike(machine, devices);
         machine.revive();
@@ -118,8 +110,7 @@ public final class SavedMachine implements AutoCloseable {
         }
         Translations.forget(way, machine, memory.putBack(pageMap, machine.memory()));
         if (way == Translations.Way.EMULATED_WRITES) {
-            memory.putBack(
-                    machine.memory(), Translations.SCRATCH, Translations.SCRATCH_END - Translations.SCRATCH);
+            memory.putBack(machine.memory(), Translations.SCRATCH, Translations.SCRATCH_END - Translations.SCRATCH);
         }
         for (int index = 0; index < vcpus.size(); index++) {
             vcpus.get(index).state().enter(machine.vcpu(index));
@@ -141,7 +132,8 @@ public final class SavedMachine implements AutoCloseable {
         }
     }
 
-    /// Closes the memory: no more machines can go on from it, those that have are not affected. Idempotent.
+    /// Closes the memory: no more machines can go on from it, those that have are not affected.
+    /// Idempotent.
     @Override
     public void close() {
         memory.close();

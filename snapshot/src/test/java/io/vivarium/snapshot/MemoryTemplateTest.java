@@ -152,8 +152,7 @@ class MemoryTemplateTest {
                 }
             }
             assertThat(template.putBack(pageMap, machine))
-                    .containsExactly(
-                            written.stream().mapToLong(Long::longValue).toArray());
+                    .containsExactly(written.stream().mapToLong(Long::longValue).toArray());
             for (long page = 0; page <= 16 << 20; page += 4096) {
                 assertThat(get(machine, page)).isEqualTo(page == 0x1000 ? 4711 : page == 16 << 20 ? 7 : 0);
             }

@@ -124,16 +124,61 @@ public final class DescriptorChain implements GuestBytes {
         while (done < length && writable > 0) {
             long part = Math.min(length - done, lengths[writeIndex] - writeOffset);
             MemorySegment.copy(source, offset + done, memory[writeIndex], offsets[writeIndex] + writeOffset, part);
-            writeOffset += part;
-            writable -= part;
-            if (writeOffset == lengths[writeIndex]) {
-                writeIndex++;
-                writeOffset = 0;
-            }
+            wrote(part);
             done += part;
         }
-        written += done;
         return done;
+    }
+
+    /// The memory that the next device-readable bytes are in, from [#readableOffset] on, [#readableRun] of them.
+    MemorySegment readableMemory() {
+        return memory[readIndex];
+    }
+
+    long readableOffset() {
+        return offsets[readIndex] + readOffset;
+    }
+
+    /// How many device-readable bytes follow each other there; more than zero if any are left.
+    long readableRun() {
+        return readable == 0 ? 0 : lengths[readIndex] - readOffset;
+    }
+
+    /// The memory that the next device-writable bytes are in, from [#writableOffset] on, [#writableRun] of them.
+    MemorySegment writableMemory() {
+        return memory[writeIndex];
+    }
+
+    long writableOffset() {
+        return offsets[writeIndex] + writeOffset;
+    }
+
+    /// How many device-writable bytes follow each other there; more than zero if any are left.
+    long writableRun() {
+        return writable == 0 ? 0 : lengths[writeIndex] - writeOffset;
+    }
+
+    /// Bytes were written to [#writableMemory] by somebody else.
+    ///
+    /// @param length at most [#writableRun]
+    void wrote(long length) {
+        writeOffset += length;
+        writable -= length;
+        written += length;
+        if (writeOffset == lengths[writeIndex]) {
+            writeIndex++;
+            writeOffset = 0;
+        }
+    }
+
+    /// Writes the last device-writable byte. It counts as written only when all before it were: what is told to be
+    /// written begins with the first byte (virtio 1.2 §2.7.8.2).
+    void writeLast(byte value) {
+        int last = count - 1;
+        memory[last].set(ValueLayout.JAVA_BYTE, offsets[last] + lengths[last] - 1, value);
+        if (writable == 1) {
+            wrote(1);
+        }
     }
 
     private void advanceRead(long part) {

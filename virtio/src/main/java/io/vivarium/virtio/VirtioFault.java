@@ -56,6 +56,10 @@ public final class VirtioFault extends RuntimeException {
         CONTROL_EVENT,
         /// A console control message that was not its turn.
         CONTROL_ORDER,
+        /// A block request without all of its header (§5.2.6).
+        BLOCK_HEADER,
+        /// A block request without a byte for its status (§5.2.6).
+        BLOCK_STATUS,
         /// A request of page numbers for a balloon that is no multiple of 4 bytes, or has too many (§5.5.6).
         BALLOON_REQUEST_SIZE,
         /// A page number that is not in guest memory, or in memory that the guest may only read (§5.5.6).

@@ -3,10 +3,13 @@ package io.vivarium.virtio;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vivarium.kvm.HostFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Method;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 import org.junit.jupiter.api.Test;
@@ -114,6 +117,43 @@ final class AllocationTest {
             });
             assertThat(allocated).isLessThanOrEqualTo(NOISE);
             assertThat(port.bytesToGuest()).isEqualTo(64L * idx[0]);
+        }
+    }
+
+    /// A read of a sector that is in the overlay, and one that is in the base: the one request in turns.
+    @Test
+    void readsOfADisk() {
+        long capacity = 1 << 20;
+        OverlayBackend overlay =
+                new OverlayBackend(new FileBackend(HostFile.inMemory("base", capacity), false), capacity);
+        List<BlockException> errors = new ArrayList<>();
+        try (VirtioBlock device = new VirtioBlock(overlay, "", errors::add, RateLimit.none(), new ManualTimer());
+                BlockDriver driver = new BlockDriver(device)) {
+            driver.write(0, new byte[VirtioBlock.SECTOR]);
+            long header = driver.driver.put(BlockDriver.header(BlockDriver.IN, 7));
+            long data = driver.driver.ram.allocate(2 * VirtioBlock.SECTOR);
+            DriverQueue queue = driver.queue();
+            // Each entry of the ring is the same chain.
+            queue.descriptor(0, header, 16, DriverQueue.F_NEXT, 1);
+            queue.descriptor(1, data, 2 * VirtioBlock.SECTOR, DriverQueue.F_WRITE | DriverQueue.F_NEXT, 2);
+            queue.descriptor(2, data, 1, DriverQueue.F_WRITE, 0);
+            MemorySegment ram = driver.driver.ram.ram();
+            for (int i = 0; i < queue.size; i++) {
+                ram.set(LE16, queue.driverArea + 4 + 2L * i, (short) 0);
+            }
+            VirtioMmioTransport transport = driver.driver.transport;
+            int[] idx = {queue.availableIdx()};
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    makeAvailable(ram, queue, ++idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 0);
+                    transport.write(DriverHarness.INTERRUPT_ACK, 4, transport.read(DriverHarness.INTERRUPT_STATUS, 4));
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(transport.statistics(0).requests()).isEqualTo(idx[0]);
+            assertThat(transport.statistics(0).errors()).isZero();
+            assertThat(errors).isEmpty();
         }
     }
 

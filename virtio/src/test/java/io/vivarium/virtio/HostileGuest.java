@@ -45,7 +45,7 @@ final class HostileGuest {
     static final int DEVICE_AREA = 0x800;
 
     /// A device and what the host does with it meanwhile: the four steps `HOST_0` to `HOST_3`.
-    interface Host {
+    interface Host extends AutoCloseable {
         VirtioDevice device();
 
         /// How many bytes of operands one of its steps has.
@@ -57,6 +57,10 @@ final class HostileGuest {
         ///
         /// @param failed whether the device needs a reset
         void check(boolean failed);
+
+        /// Lets go of what the host has of its own.
+        @Override
+        default void close() {}
     }
 
     final DriverHarness driver;
@@ -71,8 +75,8 @@ final class HostileGuest {
 
     /// Runs a program.
     static void run(Supplier<? extends Host> newHost, byte[] program) {
-        Host host = newHost.get();
-        try (DriverHarness driver = new DriverHarness(host.device())) {
+        try (Host host = newHost.get();
+                DriverHarness driver = new DriverHarness(host.device())) {
             HostileGuest guest = new HostileGuest(host, driver);
             ByteBuffer steps = ByteBuffer.wrap(program).order(ByteOrder.LITTLE_ENDIAN);
             while (steps.hasRemaining()) {
