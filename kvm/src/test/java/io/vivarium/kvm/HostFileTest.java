@@ -83,6 +83,7 @@ final class HostFileTest {
     }
 
     @Test
+    @SuppressWarnings("try")
     void manyMayShareOneMayChange() throws IOException {
         Path path = file("x");
         try (HostFile one = HostFile.open(path, false);

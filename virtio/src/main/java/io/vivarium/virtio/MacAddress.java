@@ -12,7 +12,7 @@ public record MacAddress(long bits) {
     /// Checks that there are no more than 48 bits, and that it is the address of one station: not of a group, and
     /// not zero.
     public MacAddress {
-        if (bits <= 0 || bits >>> 48 != 0 || (bits >>> 40 & 1) != 0) {
+        if (bits <= 0 || bits >>> 48 != 0 || ((bits >>> 40) & 1) != 0) {
             throw new IllegalArgumentException("not the Ethernet address of a station: 0x%x".formatted(bits));
         }
     }
@@ -27,7 +27,7 @@ public record MacAddress(long bits) {
         }
         long bits = 0;
         for (byte next : bytes) {
-            bits = bits << Byte.SIZE | Byte.toUnsignedLong(next);
+            bits = (bits << Byte.SIZE) | Byte.toUnsignedLong(next);
         }
         return new MacAddress(bits);
     }
@@ -36,7 +36,7 @@ public record MacAddress(long bits) {
     ///
     /// @param index 0 to 5
     int octet(int index) {
-        return (int) (bits >>> Byte.SIZE * (BYTES - 1 - index)) & 0xff;
+        return (int) (bits >>> (Byte.SIZE * (BYTES - 1 - index))) & 0xff;
     }
 
     @Override

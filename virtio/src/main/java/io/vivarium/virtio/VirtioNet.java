@@ -393,7 +393,7 @@ public final class VirtioNet implements VirtioDevice {
     public long readConfig(int offset, int size) {
         long value = 0;
         for (int at = offset + size - 1; at >= offset; at--) {
-            value = value << Byte.SIZE | configByte(at);
+            value = (value << Byte.SIZE) | configByte(at);
         }
         return value;
     }
@@ -484,10 +484,10 @@ public final class VirtioNet implements VirtioDevice {
     private void tellBackend(long events) {
         NetBackend current = backend;
         if (current != null) {
-            if ((events & 1 << EVENT_TRANSMITTED) != 0) {
+            if ((events & (1 << EVENT_TRANSMITTED)) != 0) {
                 current.transmitted();
             }
-            if ((events & 1 << EVENT_RECEIVABLE) != 0) {
+            if ((events & (1 << EVENT_RECEIVABLE)) != 0) {
                 current.receivable();
             }
         }
