@@ -39,7 +39,6 @@ public final class Translations {
     /// First byte after it.
     public static final long SCRATCH_END = CODE + 0x4000;
 
-    private static final long PAGE_SIZE = 4096;
     private static final long GIBIBYTE = 1 << 30;
     private static final long ENTRIES = 512;
 
