@@ -43,7 +43,7 @@ class SandboxPoolTest {
     /// Waits until a pool is as it is going to be; the test's limit ends a wait in vain.
     private static void await(SandboxPool pool, Predicate<SandboxPool.Statistics> state) {
         while (!state.test(pool.statistics())) {
-            Thread.yield();
+            Thread.onSpinWait();
         }
     }
 

@@ -134,7 +134,7 @@ public final class Stock implements AutoCloseable {
     private @Nullable Guest giveUp(CompletableFuture<Guest> place) {
         lock.lock();
         try {
-            waiting.remove(place);
+            waiting.removeIf(each -> each == place);
             return place.isDone() && !place.isCompletedExceptionally() ? place.resultNow() : null;
         } finally {
             lock.unlock();

@@ -29,6 +29,7 @@ class TranslationsTest {
 
     private static final int OPEN = 7;
 
+    /// Reads at the address that the tables under test translate:
     /// `1: mov 0x1000000, %eax; mov $0xe0, %dx; out %eax, %dx; jmp 1b`
     private static final String READER = "8b042500000001 66bae000 ef ebf2";
 
