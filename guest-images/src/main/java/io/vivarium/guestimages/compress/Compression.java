@@ -24,7 +24,8 @@ public enum Compression {
     /// RFC 8878.
     ZSTD("zstd", 0x28, 0xB5, 0x2F, 0xFD);
 
-    /// Below this much output no ratio is looked at: 64 MiB do no harm, however few bytes they come from.
+    /// Below this much output no ratio is looked at: 64 MiB do no harm, however few bytes they come
+    /// from.
     private static final long HARMLESS_BYTES = 64L << 20;
 
     /// Dictionaries of up to 64 MiB (`xz -9`) and what the decoder needs beside.
@@ -66,16 +67,15 @@ public enum Compression {
                 .orElse(NONE);
     }
 
-    /// What a stream holds, decompressed if it is compressed. Several compressed streams one after the other are read
-    // as
-    /// one.
+    /// What a stream holds, decompressed if it is compressed. Several compressed streams one after
+    /// the other are read as one.
     ///
-    /// A stream that ends too early throws [java.io.EOFException], and a damaged one [CorruptDataException].
+    /// A stream that ends too early throws [java.io.EOFException], and a damaged one
+    /// [CorruptDataException].
     ///
     /// @param in not closed before the returned stream is
-    /// @param maxRatio how many bytes may come out for each byte that goes in, once more than 64 MiB came out; `1`
-    // or
-    ///     more
+    /// @param maxRatio how many bytes may come out for each byte that goes in, once more than 64
+    ///     MiB came out; `1` or more
     /// @throws IOException the stream cannot be read, or its first bytes are damaged
     public static InputStream decompress(InputStream in, int maxRatio) throws IOException {
         Counting counted = new Counting(in);
