@@ -12,10 +12,10 @@ import java.util.function.Consumer;
 
 /// Debian packages, and where they come from. Immutable; each `with…` gives a changed copy.
 ///
-/// Packages are checked against the digests in their suite's index, and the index against the suite's file `Release`.
-/// *Its OpenPGP signature is not checked:* it is believed because it comes over HTTPS from the mirror, or because its
-// digest
-/// is given ([#withSource(String, String, String)]). Over plain HTTP and without a digest it is refused.
+/// Packages are checked against the digests in their suite's index, and the index against the
+/// suite's file `Release`. *Its OpenPGP signature is not checked:* it is believed because it comes
+/// over HTTPS from the mirror, or because its digest is given ([#withSource(String, String,
+/// String)]). Over plain HTTP and without a digest it is refused.
 ///
 /// Maintainer scripts are not run; `docs/images.md` says what is made in their place. The image's
 /// `/var/lib/dpkg/status` calls the packages that have such scripts `unpacked`, not `installed`.
@@ -33,10 +33,9 @@ public final class DebianPackages {
     }
 
     /// From Debian 12 (bookworm) and its security updates at `https://deb.debian.org`, kept in
-    // `$XDG_CACHE_HOME/vivarium` or
-    /// `~/.cache/vivarium`. What the packages need comes with them; what Debian calls essential does not, unless
-    // they need
-    /// it or it is [asked for][#withEssential].
+    /// `$XDG_CACHE_HOME/vivarium` or `~/.cache/vivarium`. What the packages need comes with them;
+    /// what Debian calls essential does not, unless they need it or it is [asked
+    /// for][#withEssential].
     ///
     /// @param names of packages, at least one
     public static DebianPackages of(String... names) {
@@ -47,9 +46,8 @@ public final class DebianPackages {
                 List.copyOf(Arrays.asList(names)), DebianOptions.defaults(), List.of(), PullLimits.DEFAULT);
     }
 
-    /// From a suite's component `main`, instead of the default suites and besides others given so. Of several versions
-    // of a
-    /// package the newest counts.
+    /// From a suite's component `main`, instead of the default suites and besides others given so.
+    /// Of several versions of a package the newest counts.
     ///
     /// @param mirror such as `https://deb.debian.org/debian`
     /// @param suite such as `trixie`
@@ -77,7 +75,8 @@ public final class DebianPackages {
         return new DebianPackages(names, options.withEssential(), sources, limits);
     }
 
-    /// Another place for what was downloaded and what was made of it. Nothing is removed from there.
+    /// Another place for what was downloaded and what was made of it. Nothing is removed from
+    /// there.
     public DebianPackages withCache(Path directory) {
         return new DebianPackages(names, options.withCache(directory), sources, limits);
     }
@@ -87,7 +86,8 @@ public final class DebianPackages {
         return new DebianPackages(names, options.withLimits(given.ofTime()), sources, given);
     }
 
-    /// Hears how the download goes on: at the beginning of each part, after each MiB, and at its end.
+    /// Hears how the download goes on: at the beginning of each part, after each MiB, and at its
+    /// end.
     ///
     /// @param listener called by the thread that makes the image
     public DebianPackages onProgress(Consumer<PullProgress> listener) {

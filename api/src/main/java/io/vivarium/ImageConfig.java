@@ -6,11 +6,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// What an image says of how its programs are run. Sandboxes take over environment, working directory and user unless
-/// their [SandboxSpec] says otherwise; [Command#ofImage] takes over the program.
+/// What an image says of how its programs are run. Sandboxes take over environment, working
+/// directory and user unless their [SandboxSpec] says otherwise; [Command#ofImage] takes over the
+/// program.
 ///
 /// @param entrypoint what is run, before the arguments
-/// @param cmd the arguments unless others are given, or all of the command when there is no entrypoint
+/// @param cmd the arguments unless others are given, or all of the command when there is no
+///     entrypoint
 /// @param env variables
 /// @param workingDirectory absolute
 /// @param user whom programs run as

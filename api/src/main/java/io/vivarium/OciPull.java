@@ -8,7 +8,8 @@ import io.vivarium.guestimages.oci.RegistryOptions;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 
-/// An image in a registry, and how it is got from there. Immutable; each `with…` gives a changed copy.
+/// An image in a registry, and how it is got from there. Immutable; each `with…` gives a changed
+/// copy.
 public final class OciPull {
     private final ImageReference reference;
     private final RegistryOptions options;
@@ -20,9 +21,8 @@ public final class OciPull {
         this.limits = limits;
     }
 
-    /// Over HTTPS (a registry on this host: plain HTTP), with the names and passwords of docker's `config.json`, kept
-    // in
-    /// `$XDG_CACHE_HOME/vivarium` or `~/.cache/vivarium`.
+    /// Over HTTPS (a registry on this host: plain HTTP), with the names and passwords of docker's
+    /// `config.json`, kept in `$XDG_CACHE_HOME/vivarium` or `~/.cache/vivarium`.
     ///
     /// @param name as for `docker pull`: `[registry/]repository[:tag][@digest]`
     /// @throws IllegalArgumentException if it is not such a name
@@ -30,9 +30,9 @@ public final class OciPull {
         return new OciPull(ImageReference.parse(name), RegistryOptions.defaults(), PullLimits.DEFAULT);
     }
 
-    /// Speaks with the registry without encryption: who is on the way can read the password. The image is checked
-    // against
-    /// its digests all the same, but a tag stands for what the answer says.
+    /// Speaks with the registry without encryption: who is on the way can read the password. The
+    /// image is checked against its digests all the same, but a tag stands for what the answer
+    /// says.
     public OciPull withPlainHttp() {
         return new OciPull(reference, options.withPlainHttp(), limits);
     }
@@ -49,7 +49,8 @@ public final class OciPull {
         return new OciPull(reference, options.withDockerConfig(file), limits);
     }
 
-    /// Another place for what was downloaded and what was made of it. Nothing is removed from there.
+    /// Another place for what was downloaded and what was made of it. Nothing is removed from
+    /// there.
     public OciPull withCache(Path directory) {
         return new OciPull(reference, options.withCache(directory), limits);
     }
@@ -59,7 +60,8 @@ public final class OciPull {
         return new OciPull(reference, options.withLimits(given.ofTime()), given);
     }
 
-    /// Hears how the download goes on: at the beginning of each part, after each MiB, and at its end.
+    /// Hears how the download goes on: at the beginning of each part, after each MiB, and at its
+    /// end.
     ///
     /// @param listener called by the thread that makes the image
     public OciPull onProgress(Consumer<PullProgress> listener) {

@@ -20,7 +20,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// What an image brings along reaches its programs. The layout is written here, so that the test needs no tools.
+/// What an image brings along reaches its programs. The layout is written here, so that the test
+/// needs no tools.
 class OciImagesTest {
     private static final String CONFIG = """
             "Entrypoint":["/bin/busybox","sh","-c"],

@@ -32,9 +32,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Packages of the Debian mirror that this host's apt uses, and a real registry on this host, all the way to a
-// program's
-/// output in a sandbox. Skipped without the network or the tools.
+/// Packages of the Debian mirror that this host's apt uses, and a real registry on this host, all
+/// the way to a program's output in a sandbox. Skipped without the network or the tools.
 @Tag("network")
 @EnabledIfKvm
 class RegistryAndDebianTest {
@@ -93,7 +92,8 @@ class RegistryAndDebianTest {
         return response.body();
     }
 
-    /// The suite's packages, its file `Release` believed because gpgv(1) checked its signature here.
+    /// The suite's packages, its file `Release` believed because gpgv(1) checked its signature
+    /// here.
     private static DebianPackages packages(String... names)
             throws IOException, InterruptedException, GeneralSecurityException {
         required("gpgv");

@@ -14,13 +14,14 @@ import org.jspecify.annotations.Nullable;
 
 /// A tree made of layers, each of which adds to those below it, replaces, and removes.
 ///
-/// Unlike with [RootFs.Builder], a file may take the place of a directory and the reverse, and a symbolic link on the
-// way
-/// to a file is followed as in a guest whose root this is: it never leads out of the tree.
+/// Unlike with [RootFs.Builder], a file may take the place of a directory and the reverse, and a
+/// symbolic link on the way to a file is followed as in a guest whose root this is: it never leads
+/// out of the tree.
 ///
 /// Not for use by several threads at once.
 public final class LayeredTree implements TreeTarget {
-    /// How many symbolic links are followed on the way to one file (`MAXSYMLINKS`, path_resolution(7)).
+    /// How many symbolic links are followed on the way to one file (`MAXSYMLINKS`,
+    /// path_resolution(7)).
     private static final int MAX_LINKS = 40;
 
     /// What becomes of a symbolic link to a directory when a layer has a directory of its name.
@@ -96,7 +97,8 @@ public final class LayeredTree implements TreeTarget {
                 .isPresent();
     }
 
-    /// The node at a path that is not a directory, when symbolic links on the way to it are followed.
+    /// The node at a path that is not a directory, when symbolic links on the way to it are
+    /// followed.
     public Optional<TreeNode> find(String path) {
         return existingPlace(path)
                 .map((Place place) -> place.parent.entries.get(place.name))

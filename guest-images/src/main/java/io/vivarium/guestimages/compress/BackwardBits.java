@@ -5,8 +5,8 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
-/// A bit stream that is read from its end to its beginning (RFC 8878 §4.1): the highest bit set in the last byte marks
-/// where it ends.
+/// A bit stream that is read from its end to its beginning (RFC 8878 §4.1): the highest bit set in
+/// the last byte marks where it ends.
 final class BackwardBits {
     /// How many bytes of the array must follow the last one of a stream.
     static final int PADDING = 8;

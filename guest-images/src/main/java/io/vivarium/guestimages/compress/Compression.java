@@ -6,6 +6,7 @@ import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.Optional;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
@@ -16,15 +17,16 @@ import org.tukaani.xz.XZInputStream;
 /// The compressed formats that are read.
 public enum Compression {
     /// Not compressed.
-    NONE("uncompressed"),
+    NONE("uncompressed", ""),
     /// RFC 1952.
-    GZIP("gzip", 0x1F, 0x8B),
+    GZIP("gzip", "1f8b"),
     /// The .xz file format 1.2.
-    XZ("xz", 0xFD, '7', 'z', 'X', 'Z', 0),
+    XZ("xz", "fd377a585a00"),
     /// RFC 8878.
-    ZSTD("zstd", 0x28, 0xB5, 0x2F, 0xFD);
+    ZSTD("zstd", "28b52ffd");
 
-    /// Below this much output no ratio is looked at: 64 MiB do no harm, however few bytes they come from.
+    /// Below this much output no ratio is looked at: 64 MiB do no harm, however few bytes they come
+    /// from.
     private static final long HARMLESS_BYTES = 64L << 20;
 
     /// Dictionaries of up to 64 MiB (`xz -9`) and what the decoder needs beside.
@@ -34,9 +36,9 @@ public enum Compression {
     private static final int LONGEST_MAGIC = 6;
 
     private final String title;
-    private final int[] magic;
+    private final String magic;
 
-    Compression(String title, int... magic) {
+    Compression(String title, String magic) {
         this.title = title;
         this.magic = magic;
     }
@@ -47,15 +49,7 @@ public enum Compression {
     }
 
     private boolean begins(byte[] bytes) {
-        if (bytes.length < magic.length) {
-            return false;
-        }
-        for (int i = 0; i < magic.length; i++) {
-            if (Byte.toUnsignedInt(bytes[i]) != magic[i]) {
-                return false;
-            }
-        }
-        return true;
+        return HexFormat.of().formatHex(bytes).startsWith(magic);
     }
 
     /// Which format data are in that begin like this; [#NONE] if it is none of the others.
@@ -66,16 +60,15 @@ public enum Compression {
                 .orElse(NONE);
     }
 
-    /// What a stream holds, decompressed if it is compressed. Several compressed streams one after the other are read
-    // as
-    /// one.
+    /// What a stream holds, decompressed if it is compressed. Several compressed streams one after
+    /// the other are read as one.
     ///
-    /// A stream that ends too early throws [java.io.EOFException], and a damaged one [CorruptDataException].
+    /// A stream that ends too early throws [java.io.EOFException], and a damaged one
+    /// [CorruptDataException].
     ///
     /// @param in not closed before the returned stream is
-    /// @param maxRatio how many bytes may come out for each byte that goes in, once more than 64 MiB came out; `1`
-    // or
-    ///     more
+    /// @param maxRatio how many bytes may come out for each byte that goes in, once more than 64
+    ///     MiB came out; `1` or more
     /// @throws IOException the stream cannot be read, or its first bytes are damaged
     public static InputStream decompress(InputStream in, int maxRatio) throws IOException {
         Counting counted = new Counting(in);

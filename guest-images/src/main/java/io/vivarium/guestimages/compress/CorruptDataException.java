@@ -3,7 +3,8 @@ package io.vivarium.guestimages.compress;
 
 import java.io.IOException;
 
-/// Compressed data are damaged, need more than they may, or use what is not supported. The message says which format.
+/// Compressed data are damaged, need more than they may, or use what is not supported. The message
+/// says which format.
 public final class CorruptDataException extends IOException {
     private static final long serialVersionUID = 1L;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.compress;
 
-/// A table of finite state entropy codes (RFC 8878 §4.1): which symbol a state stands for, and which state comes next.
+/// A table of finite state entropy codes (RFC 8878 §4.1): which symbol a state stands for, and
+/// which state comes next.
 final class FseTable {
     private final int accuracyLog;
     private final byte[] symbols;
@@ -23,7 +24,8 @@ final class FseTable {
         return table;
     }
 
-    /// @param counts for each symbol its share of the `2^accuracyLog` states; -1 for "less than one"
+    /// @param counts for each symbol its share of the `2^accuracyLog` states; -1 for "less than
+    ///     one"
     /// @param symbolCount how many of them there are
     static FseTable of(int accuracyLog, short[] counts, int symbolCount) {
         FseTable table = new FseTable(accuracyLog);

@@ -5,7 +5,8 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
-/// The checksum of zstd frames: XXH64 with seed 0 (the xxHash specification 0.1.1, "XXH64 algorithm").
+/// The checksum of zstd frames: XXH64 with seed 0 (the xxHash specification 0.1.1, "XXH64
+/// algorithm").
 final class XxHash64 {
     private static final long PRIME_1 = 0x9E3779B185EBCA87L;
     private static final long PRIME_2 = 0xC2B2AE3D27D4EB4FL;

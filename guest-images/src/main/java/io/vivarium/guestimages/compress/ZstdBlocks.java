@@ -4,7 +4,8 @@ package io.vivarium.guestimages.compress;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// Decodes the compressed blocks of one zstd frame (RFC 8878 §3.1.1.3): literals, and sequences of copies.
+/// Decodes the compressed blocks of one zstd frame (RFC 8878 §3.1.1.3): literals, and sequences of
+/// copies.
 final class ZstdBlocks {
     /// `Block_Maximum_Size`, 128 KiB.
     static final int MAX_BLOCK = 1 << 17;
@@ -24,7 +25,8 @@ final class ZstdBlocks {
         1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1
     };
 
-    /// A kind of code: how large its tables and symbols may be, and the table it begins with (RFC 8878 §3.1.1.3.2.2).
+    /// A kind of code: how large its tables and symbols may be, and the table it begins with (RFC
+    /// 8878 §3.1.1.3.2.2).
     private enum Code {
         LITERAL_LENGTH(9, 35, 6, LITERAL_LENGTH_COUNTS),
         OFFSET(8, 31, 5, OFFSET_COUNTS),
@@ -63,7 +65,8 @@ final class ZstdBlocks {
         this.window = window;
     }
 
-    /// Each code's values begin where those of the one before end, but the last ones begin at powers of two.
+    /// Each code's values begin where those of the one before end, but the last ones begin at
+    /// powers of two.
     private static int[] bases(int first, int[] bits, int powersFrom) {
         int[] bases = new int[bits.length];
         int base = first;

@@ -7,10 +7,12 @@ import java.io.InputStream;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Decompresses zstd (RFC 8878): any number of frames, skippable ones left out, checksums looked at. Dictionaries are
-/// refused by name, and so are windows of more than 128 MiB, the most that `zstd -d` takes without being told to.
+/// Decompresses zstd (RFC 8878): any number of frames, skippable ones left out, checksums looked
+/// at. Dictionaries are refused by name, and so are windows of more than 128 MiB, the most that
+/// `zstd -d` takes without being told to.
 ///
-/// Everything is in arrays, whose bounds the JVM checks: no input reaches memory that is not the decoder's.
+/// Everything is in arrays, whose bounds the JVM checks: no input reaches memory that is not the
+/// decoder's.
 public final class ZstdInputStream extends InputStream {
     private static final int MAGIC = 0xFD2FB528;
     private static final int SKIPPABLE_MAGIC = 0x184D2A50;

@@ -3,7 +3,8 @@ package io.vivarium.guestimages.compress;
 
 import java.util.Arrays;
 
-/// The last output of a zstd frame, from which later output is copied, and which the reader takes its bytes from.
+/// The last output of a zstd frame, from which later output is copied, and which the reader takes
+/// its bytes from.
 final class ZstdWindow {
     private static final int FIRST_BYTES = 1 << 18;
 
@@ -18,7 +19,8 @@ final class ZstdWindow {
         this.bytes = new byte[FIRST_BYTES];
     }
 
-    /// Makes room for a block of up to [ZstdBlocks#MAX_BLOCK] bytes. What was written before must have been taken.
+    /// Makes room for a block of up to [ZstdBlocks#MAX_BLOCK] bytes. What was written before must
+    /// have been taken.
     void prepare() {
         int wanted = Math.min(size, end) + ZstdBlocks.MAX_BLOCK;
         if (end + ZstdBlocks.MAX_BLOCK <= bytes.length) {

@@ -8,8 +8,9 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// What maintainer scripts would have update-alternatives(1) install, as far as it stands in them in plain words:
-/// `update-alternatives --install link name path priority [--slave link name path]…`. The highest priority wins.
+/// What maintainer scripts would have update-alternatives(1) install, as far as it stands in them
+/// in plain words: `update-alternatives --install link name path priority [--slave link name
+/// path]…`. The highest priority wins.
 final class Alternatives {
     private static final String WORDS = "\\s+(/[^\\s$\"'`*;|&]+)\\s+([^\\s$\"'`*;|&/]+)\\s+(/[^\\s$\"'`*;|&]+)";
     private static final Pattern INSTALL = Pattern.compile(

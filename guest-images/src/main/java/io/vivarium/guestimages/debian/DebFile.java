@@ -54,7 +54,8 @@ record DebFile(String control, Map<String, String> fields, Map<String, String> s
         }
     }
 
-    /// The next member that is not a private one (`_…`), which must be the one named, whatever it is compressed with.
+    /// The next member that is not a private one (`_…`), which must be the one named, whatever it
+    /// is compressed with.
     private static ArReader.Member member(ArReader archive, String name) throws IOException {
         while (true) {
             Optional<ArReader.Member> next = archive.next();

@@ -25,9 +25,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/// Debian archives while packages are fetched from them. Indexes and packages go through the store, where they stay;
-// all
-/// are checked against the digests that the suites' `Release` files give.
+/// Debian archives while packages are fetched from them. Indexes and packages go through the store,
+/// where they stay; all are checked against the digests that the suites' `Release` files give.
 ///
 /// Not for use by several threads at once.
 public final class DebianArchive implements AutoCloseable {
@@ -47,9 +46,7 @@ public final class DebianArchive implements AutoCloseable {
         this.store = new BlobStore(options.cache());
     }
 
-    /// Packages that are enough for each other.
-    ///
-    /// @param entries those asked for first
+    /// Packages that are enough for each other, those asked for first.
     public static final class Selection {
         private final List<PackageEntry> entries;
 
@@ -81,7 +78,8 @@ public final class DebianArchive implements AutoCloseable {
     /// Finds packages and all that they need.
     ///
     /// @param names of packages
-    /// @throws ImageException an index is missing, damaged or not to be believed, or what is needed is not there
+    /// @throws ImageException an index is missing, damaged or not to be believed, or what is needed
+    ///     is not there
     public Selection select(List<String> names) throws IOException {
         PackageIndex index = new PackageIndex();
         for (DebianSource source : options.sources()) {

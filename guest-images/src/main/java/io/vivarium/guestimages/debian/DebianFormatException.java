@@ -3,7 +3,8 @@ package io.vivarium.guestimages.debian;
 
 import java.io.IOException;
 
-/// An index, a package or a relation that is not as it should be. The message says what is wrong, without where.
+/// An index, a package or a relation that is not as it should be. The message says what is wrong,
+/// without where.
 final class DebianFormatException extends IOException {
     private static final long serialVersionUID = 1L;
 

@@ -20,16 +20,17 @@ import java.util.List;
 
 /// A root file system that packages are unpacked into, one after the other.
 ///
-/// Maintainer scripts are not run. What is made in their place, because programs do not run without it:
+/// Maintainer scripts are not run. What is made in their place, because programs do not run without
+/// it:
 ///
 /// - `/bin`, `/sbin`, `/lib` and `/lib64` as links into `/usr`, which debootstrap makes;
-/// - `/etc/passwd` and `/etc/group` from `base-passwd`'s masters, or with `root` and `nobody` alone;
+/// - `/etc/passwd` and `/etc/group` from `base-passwd`'s masters, or with `root` and `nobody`
+///   alone;
 /// - links of update-alternatives(1) that stand in a script in plain words, such as `/usr/bin/awk`;
 /// - the directories that every system has, `/tmp` and `/var/tmp` writable by all.
 ///
-/// `/var/lib/dpkg/status` says what was done: packages are `installed` that have no such script, and `unpacked` those
-// that
-/// have one.
+/// `/var/lib/dpkg/status` says what was done: packages are `installed` that have no such script,
+/// and `unpacked` those that have one.
 final class DebianRoot {
     private static final Attributes DIRECTORY = Attributes.of(0755);
     private static final List<String> MERGED = List.of("bin", "sbin", "lib", "lib64");

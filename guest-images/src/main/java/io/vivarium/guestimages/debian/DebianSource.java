@@ -8,11 +8,9 @@ import java.util.Optional;
 
 /// A suite of a Debian archive, as one line of apt's `sources.list`.
 ///
-/// What the suite's packages are, its file `Release` says, by digests. *That file's OpenPGP signature is not checked.*
-// It is
-/// believed because it comes over HTTPS from the mirror, or because its digest is given here; over plain HTTP and
-// without
-/// a digest it is refused.
+/// What the suite's packages are, its file `Release` says, by digests. *That file's OpenPGP
+/// signature is not checked.* It is believed because it comes over HTTPS from the mirror, or
+/// because its digest is given here; over plain HTTP and without a digest it is refused.
 ///
 /// @param mirror such as `https://deb.debian.org/debian`
 /// @param suite such as `bookworm`

@@ -8,8 +8,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// A package as an index describes it. What it says of others is read when it is asked for: few of the many thousand
-// are.
+/// A package as an index describes it. What it says of others is read when it is asked for: few of
+/// the many thousand are.
 ///
 /// @param name of the package
 /// @param version of the package

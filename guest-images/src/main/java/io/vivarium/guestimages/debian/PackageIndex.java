@@ -11,7 +11,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// The packages that there are, and what provides what. Not for use by several threads at once while it is filled.
+/// The packages that there are, and what provides what. Not for use by several threads at once
+/// while it is filled.
 final class PackageIndex {
     private static final int MAX_PACKAGES = 1_000_000;
 
@@ -52,9 +53,8 @@ final class PackageIndex {
                 .toList();
     }
 
-    /// What satisfies an alternative: the packages of that name, the newest first; then what provides it, the most
-    // common
-    /// first.
+    /// What satisfies an alternative: the packages of that name, the newest first; then what
+    /// provides it, the most common first.
     List<PackageEntry> candidates(Relation.Alternative wanted) throws DebianFormatException {
         List<PackageEntry> found = new ArrayList<>();
         named(wanted.name()).stream()

@@ -18,7 +18,8 @@ import java.util.Optional;
 ///
 /// @param names what the suite calls itself
 /// @param files path below the suite, and what is there
-/// @param byHash whether files are there under their digests too, where they do not change while they are fetched
+/// @param byHash whether files are there under their digests too, where they do not change while
+///     they are fetched
 /// @param validUntil when it is no longer to be believed, if it says so
 record Release(List<String> names, Map<String, Listed> files, boolean byHash, Optional<Instant> validUntil) {
     /// A file of the suite.

@@ -10,11 +10,12 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// Finds packages that have all that each of them needs, and nothing that one of them excludes. Packages may need each
-/// other: `libc6` and `libgcc-s1` do.
+/// Finds packages that have all that each of them needs, and nothing that one of them excludes.
+/// Packages may need each other: `libc6` and `libgcc-s1` do.
 ///
-/// It takes the first alternative that fits, the newest version first, and goes back to the last choice where nothing
-/// fits; after [#MAX_STEPS] it gives up, so that no index can make it search for ever.
+/// It takes the first alternative that fits, the newest version first, and goes back to the last
+/// choice where nothing fits; after [#MAX_STEPS] it gives up, so that no index can make it search
+/// for ever.
 final class Solver {
     private static final int MAX_STEPS = 200_000;
 
@@ -38,7 +39,8 @@ final class Solver {
 
     /// The packages that are needed, those asked for first.
     ///
-    /// @throws DebianFormatException there is no such set; the message names the first need that could not be met
+    /// @throws DebianFormatException there is no such set; the message names the first need that
+    ///     could not be met
     List<PackageEntry> solve(List<Relation> wanted) throws DebianFormatException {
         Map<String, PackageEntry> chosen = new LinkedHashMap<>();
         Deque<Need> agenda = new ArrayDeque<>();

@@ -11,9 +11,9 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// Reads the stanzas of a control file (deb822(5)): `Name: value`, continued by lines that begin with a space or a tab,
-/// until an empty line. Names are given in lower case; the lines of a value are joined by `\n`, without the first
-// space.
+/// Reads the stanzas of a control file (deb822(5)): `Name: value`, continued by lines that begin
+/// with a space or a tab, until an empty line. Names are given in lower case; the lines of a value
+/// are joined by `\n`, without the first space.
 final class Stanzas {
     private static final int MAX_LINE_BYTES = 1 << 20;
     private static final int MAX_STANZA_LENGTH = 1 << 24;

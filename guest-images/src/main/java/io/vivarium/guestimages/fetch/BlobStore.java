@@ -27,9 +27,9 @@ import java.util.concurrent.locks.ReentrantLock;
 /// locks/<name>             locked while its file is fetched or made
 /// ```
 ///
-/// A file appears under its name when it is complete and checked. Several processes and threads may use one directory:
-/// the second who wants a file waits for the first. Nothing is ever removed; the directory may be, while nobody uses
-// it.
+/// A file appears under its name when it is complete and checked. Several processes and threads may
+/// use one directory: the second who wants a file waits for the first. Nothing is ever removed; the
+/// directory may be, while nobody uses it.
 public final class BlobStore {
     private static final int BUFFER_BYTES = 1 << 16;
     private static final long REPORT_BYTES = 1L << 20;
@@ -63,7 +63,8 @@ public final class BlobStore {
 
     /// Some bytes on their way.
     ///
-    /// @param offset where they begin: what was asked for, or 0 when the other side cannot begin in the middle
+    /// @param offset where they begin: what was asked for, or 0 when the other side cannot begin in
+    ///     the middle
     /// @param body to be closed
     public record Part(long offset, InputStream body) implements AutoCloseable {
         @Override
@@ -89,7 +90,8 @@ public final class BlobStore {
 
     /// The file with some content; fetched if it is not there.
     ///
-    /// @throws ImageException the content is not what the digest says, is refused, or did not come in time
+    /// @throws ImageException the content is not what the digest says, is refused, or did not come
+    ///     in time
     public Path fetch(Wanted wanted, HttpFetcher http, Origin origin, FetchListener listener) throws IOException {
         String algorithm = wanted.digest.algorithm().title();
         Path blob = directory("blobs", algorithm).resolve(wanted.digest.hex());

@@ -7,8 +7,8 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
 
-/// What names content: an algorithm and the hexadecimal digest of the bytes, `sha256:…` (OCI image specification,
-/// "Digests").
+/// What names content: an algorithm and the hexadecimal digest of the bytes, `sha256:…` (OCI image
+/// specification, "Digests").
 ///
 /// @param algorithm which
 /// @param hex in lower case, as long as the algorithm's

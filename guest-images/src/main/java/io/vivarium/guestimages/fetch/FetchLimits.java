@@ -8,8 +8,8 @@ import java.time.Duration;
 /// @param connect until a connection stands
 /// @param silence without a byte from the other side
 /// @param total for everything that one image needs
-/// @param attempts how often in a row a request may fail, without a new byte between, before it is given up; `1` or
-///     more. Refusals (401, 404 …) are not tried again.
+/// @param attempts how often in a row a request may fail, without a new byte between, before it is
+///     given up; `1` or more. Refusals (401, 404 …) are not tried again.
 /// @param longestWait how long a server may make one wait (`Retry-After`) before the next attempt
 public record FetchLimits(Duration connect, Duration silence, Duration total, int attempts, Duration longestWait) {
     /// 10 seconds to connect, 30 of silence, an hour in all, 4 attempts, a minute between them.

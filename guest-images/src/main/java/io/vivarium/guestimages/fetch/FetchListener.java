@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.guestimages.fetch;
 
-/// Hears how fetching goes on. Called by the thread that fetches, for every item at its beginning, after each MiB, and
-/// at its end.
+/// Hears how fetching goes on. Called by the thread that fetches, for every item at its beginning,
+/// after each MiB, and at its end.
 @FunctionalInterface
 public interface FetchListener {
     /// Takes no notice.

@@ -29,12 +29,10 @@ import org.jspecify.annotations.Nullable;
 /// Gets resources over HTTP (1.1 and 2).
 ///
 /// - Every wait is bounded by [FetchLimits].
-/// - Without encryption only this host is spoken to, unless plain HTTP was asked for; a redirection cannot lead from
-// HTTPS
-///   to HTTP.
-/// - Redirections are followed (at most ten); a header `Authorization` goes to nobody but the host, port and scheme
-// that it
-///   was given for.
+/// - Without encryption only this host is spoken to, unless plain HTTP was asked for; a redirection
+///   cannot lead from HTTPS to HTTP.
+/// - Redirections are followed (at most ten); a header `Authorization` goes to nobody but the host,
+///   port and scheme that it was given for.
 /// - 429 and 5xx are tried again, after what `Retry-After` says.
 ///
 /// Thread-safe.
@@ -85,8 +83,10 @@ public final class HttpFetcher implements AutoCloseable {
     /// Sends a request and follows redirections.
     ///
     /// @param source what is fetched for, for errors
-    /// @return the answer of whoever gave one that is neither a redirection nor a reason to try again
-    /// @throws ImageException an address may not be spoken to, there are too many redirections, or time is over
+    /// @return the answer of whoever gave one that is neither a redirection nor a reason to try
+    ///     again
+    /// @throws ImageException an address may not be spoken to, there are too many redirections, or
+    ///     time is over
     /// @throws IOException the server cannot be reached or stopped answering
     public Response get(String source, URI uri, Map<String, String> headers) throws IOException {
         int failures = 0;

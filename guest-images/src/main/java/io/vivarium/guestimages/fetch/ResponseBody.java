@@ -18,8 +18,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/// The body of a response as a stream whose reads end when the server is silent for too long. (A timeout of
-/// [java.net.http.HttpRequest] ends with the headers.)
+/// The body of a response as a stream whose reads end when the server is silent for too long. (A
+/// timeout of [java.net.http.HttpRequest] ends with the headers.)
 final class ResponseBody extends InputStream implements BodySubscriber<InputStream> {
     private sealed interface Signal {}
 

@@ -10,8 +10,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Reads one JSON text (RFC 8259) and nothing else: UTF-8 without errors, no comments, no name twice in an object (of
-/// which different programs would take different ones), at most [#MAX_DEPTH] levels.
+/// Reads one JSON text (RFC 8259) and nothing else: UTF-8 without errors, no comments, no name
+/// twice in an object (of which different programs would take different ones), at most [#MAX_DEPTH]
+/// levels.
 public final class JsonParser {
     /// Deepest nesting, which bounds the stack.
     public static final int MAX_DEPTH = 64;

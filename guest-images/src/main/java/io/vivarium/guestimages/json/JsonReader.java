@@ -7,7 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// An object whose members are of known kinds. `null` stands for a member that is not there, as Go programs write it.
+/// An object whose members are of known kinds. `null` stands for a member that is not there, as Go
+/// programs write it.
 ///
 /// @param path where the object is, for errors; empty for the outermost
 /// @param object the object

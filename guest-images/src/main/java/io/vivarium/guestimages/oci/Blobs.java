@@ -22,10 +22,7 @@ interface Blobs {
     /// A config or a layer, not yet checked; to be closed.
     InputStream open(Descriptor descriptor) throws IOException;
 
-    /// A manifest or list as it came.
-    ///
-    /// @param bytes which nobody changes
-    /// @param mediaType that was announced with it
+    /// A manifest or list as it came, with the media type that was announced with it.
     final class Document {
         private final byte[] bytes;
         private final Optional<String> mediaType;

@@ -15,8 +15,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
-/// What `docker login` left behind: names and passwords (`auths`), or the name of a program that keeps them
-/// (`credHelpers`, `credsStore`), which is then asked for them as docker does it: `docker-credential-<name> get`.
+/// What `docker login` left behind: names and passwords (`auths`), or the name of a program that
+/// keeps them (`credHelpers`, `credsStore`), which is then asked for them as docker does it:
+/// `docker-credential-<name> get`.
 ///
 /// @param file docker's `config.json`; one that is not there has nothing in it
 record DockerConfig(Path file) {
@@ -110,10 +111,10 @@ record DockerConfig(Path file) {
         } catch (IOException e) {
             throw new ImageException(file.toString(), "names a credential helper that cannot be run: " + program, e);
         }
-        try (OutputStream stdin = process.getOutputStream();
-                InputStream stdout = process.getInputStream()) {
-            stdin.write((key + "\n").getBytes(StandardCharsets.UTF_8));
-            stdin.close();
+        try (InputStream stdout = process.getInputStream()) {
+            try (OutputStream stdin = process.getOutputStream()) {
+                stdin.write((key + "\n").getBytes(StandardCharsets.UTF_8));
+            }
             if (!process.waitFor(HELPER_SECONDS, TimeUnit.SECONDS)) {
                 throw new ImageException(program, "did not answer within " + HELPER_SECONDS + " s");
             }

@@ -10,10 +10,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// What an image says of how its programs are run (OCI image specification, "OCI Image Configuration").
+/// What an image says of how its programs are run (OCI image specification, "OCI Image
+/// Configuration").
 ///
 /// @param entrypoint what is run, before the arguments
-/// @param cmd the arguments unless others are given, or all of the command when there is no entrypoint
+/// @param cmd the arguments unless others are given, or all of the command when there is no
+///     entrypoint
 /// @param env variables, in their order
 /// @param workingDirectory absolute; `/` when the image says nothing
 /// @param user `user[:group]`, in names or numbers; empty when the image says nothing

@@ -8,10 +8,10 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// The name of an image in a registry, as `docker pull` takes it: `[registry/]repository[:tag][@digest]`. Without a
-/// registry it is Docker Hub's; without a tag and a digest, `latest`. What comes before the first `/` is a registry if
-// it
-/// has a `.` or a `:`, or is `localhost` (distribution reference grammar).
+/// The name of an image in a registry, as `docker pull` takes it:
+/// `[registry/]repository[:tag][@digest]`. Without a registry it is Docker Hub's; without a tag and
+/// a digest, `latest`. What comes before the first `/` is a registry if it has a `.` or a `:`, or
+/// is `localhost` (distribution reference grammar).
 ///
 /// @param registry host, with a port if it has one
 /// @param repository such as `library/debian`
@@ -76,7 +76,8 @@ public record ImageReference(String registry, String repository, String tag, Opt
         return new IllegalArgumentException("'" + text + "' is not the name of an image: " + why);
     }
 
-    /// Where the registry's interface begins. A registry on this host is spoken to without encryption.
+    /// Where the registry's interface begins. A registry on this host is spoken to without
+    /// encryption.
     URI endpoint(boolean plainHttp) {
         String host = registry.equals(DOCKER_HUB) ? DOCKER_HUB_HOST : registry;
         URI plain = URI.create("http://" + host + "/v2/" + repository + "/");

@@ -7,8 +7,9 @@ import io.vivarium.guestimages.LayeredTree;
 import io.vivarium.guestimages.TreeNode;
 import io.vivarium.guestimages.TreeTarget;
 
-/// Applies the entries of one layer to the tree of those below it (OCI image specification, "Image Layer Filesystem
-/// Changeset"): a file `.wh.name` removes `name`, a file `.wh..wh..opq` everything that its directory had before.
+/// Applies the entries of one layer to the tree of those below it (OCI image specification, "Image
+/// Layer Filesystem Changeset"): a file `.wh.name` removes `name`, a file `.wh..wh..opq` everything
+/// that its directory had before.
 final class LayerTarget implements TreeTarget {
     private static final String WHITEOUT = ".wh.";
     private static final String OPAQUE = ".wh..wh..opq";

@@ -8,7 +8,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/// What a registry or a layout has under a name: an image, or a list of images for several platforms.
+/// What a registry or a layout has under a name: an image, or a list of images for several
+/// platforms.
 sealed interface Manifest {
     /// One image (OCI image specification, "OCI Image Manifest").
     ///
@@ -41,7 +42,8 @@ sealed interface Manifest {
     }
 
     /// @param announced the media type that came with the bytes; empty if none did
-    /// @throws JsonException the bytes are neither an image nor a list, or one that is not supported
+    /// @throws JsonException the bytes are neither an image nor a list, or one that is not
+    ///     supported
     static Manifest read(byte[] bytes, Optional<String> announced) throws JsonException {
         JsonReader json = JsonReader.parse(bytes);
         Optional<String> stated = json.text("mediaType");

@@ -3,7 +3,8 @@ package io.vivarium.guestimages.oci;
 
 import java.util.Set;
 
-/// The media types of OCI (image specification, "OCI Image Media Types") and what Docker called the same things before.
+/// The media types of OCI (image specification, "OCI Image Media Types") and what Docker called the
+/// same things before.
 final class MediaTypes {
     static final Set<String> INDEXES = Set.of(
             "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json");

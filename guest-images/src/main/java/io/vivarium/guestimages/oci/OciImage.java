@@ -95,8 +95,8 @@ public final class OciImage {
     ///
     /// @param limits for all layers together
     /// @return to be closed
-    /// @throws ImageException a layer is missing, damaged, not the one that the digest names, or has what a tree
-    // cannot
+    /// @throws ImageException a layer is missing, damaged, not the one that the digest names, or
+    ///     has what a tree cannot
     public RootFs read(TarLimits limits) throws IOException {
         LayeredTree tree = new LayeredTree(DirectoryOverLink.REPLACES);
         TarBudget budget = new TarBudget(blobs.source(), limits);

@@ -18,9 +18,9 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// Answers a registry's question who asks (RFC 9110 §11.6.1, and the "Token Authentication" of the distribution
-// project):
-/// with name and password, or with a token that another server gives for them.
+/// Answers a registry's question who asks (RFC 9110 §11.6.1, and the "Token Authentication" of the
+/// distribution project): with name and password, or with a token that another server gives for
+/// them.
 final class RegistryLogin {
     private static final int MAX_TOKEN_BYTES = 1 << 20;
     private static final Pattern SCHEME = Pattern.compile("\\s*([A-Za-z0-9]+)(\\s+(.*))?", Pattern.DOTALL);

@@ -22,9 +22,8 @@ public record UserIds(long uid, long gid) {
     private static final int MAX_DATABASE_BYTES = 1 << 20;
     private static final long MAX_ID = 0xFFFF_FFFEL;
 
-    /// Looks `user[:group]` up in the image's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)). A number need
-    // not be
-    /// there; its group is then 0 unless one is given.
+    /// Looks `user[:group]` up in the image's own `/etc/passwd` and `/etc/group` (passwd(5),
+    /// group(5)). A number need not be there; its group is then 0 unless one is given.
     ///
     /// @param source the image, for errors
     /// @param tree the image's files

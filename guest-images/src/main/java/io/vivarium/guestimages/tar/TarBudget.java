@@ -3,11 +3,11 @@ package io.vivarium.guestimages.tar;
 
 import io.vivarium.guestimages.ImageException;
 
-/// What is left of [TarLimits] while one archive, or several that make one tree, are read. Not for use by several
-// threads
-/// at once.
+/// What is left of [TarLimits] while one archive, or several that make one tree, are read. Not for
+/// use by several threads at once.
 public final class TarBudget {
-    /// Most characters of names and link targets in all: 256 characters for each of a million entries.
+    /// Most characters of names and link targets in all: 256 characters for each of a million
+    /// entries.
     private static final long MAX_TEXT_LENGTH = 256_000_000;
 
     private final String source;

@@ -24,8 +24,8 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.Optional;
 
-/// Reads a tar archive into a [RootFs] or another [TreeTarget]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain
-// or
+/// Reads a tar archive into a [RootFs] or another [TreeTarget]: `ustar`, pax (POSIX.1-2001) and GNU
+/// tar's format, plain or
 /// compressed with gzip, xz or zstd, which are recognised by their first bytes.
 ///
 /// The archive is read once, front to back; file contents wait in an unnamed temporary file (in
@@ -68,7 +68,8 @@ public final class TarReader {
 
     /// Reads an archive file, with [TarLimits#DEFAULT].
     ///
-    /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the message names
+    /// @throws ImageException not a tar archive, damaged, or with what a tree cannot have; the
+    ///     message names
     ///     the entry
     /// @throws IOException the file cannot be read
     public static RootFs read(Path archive) throws IOException {
@@ -147,8 +148,8 @@ public final class TarReader {
         }
     }
 
-    /// Whatever follows the end marker, so that the checksum of compressed data is looked at and whoever writes into a
-    // pipe can
+    /// Whatever follows the end marker, so that the checksum of compressed data is looked at and
+    /// whoever writes into a pipe can
     /// finish.
     private void skipRest() throws IOException {
         current = "what follows its end marker";
