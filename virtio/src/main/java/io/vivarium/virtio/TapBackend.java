@@ -5,6 +5,7 @@ import io.vivarium.kvm.KvmException;
 import io.vivarium.kvm.Tap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -21,7 +22,7 @@ public final class TapBackend implements NetBackend, Runnable, AutoCloseable {
     private final Condition changed = lock.newCondition();
     private boolean room;
     private boolean closed;
-    private volatile long lost;
+    private final AtomicLong lost = new AtomicLong();
     private volatile @Nullable RuntimeException failure;
 
     /// Connects the two.
@@ -36,7 +37,7 @@ public final class TapBackend implements NetBackend, Runnable, AutoCloseable {
 
     /// How many of the guest's frames the host did not take: while its interface was not up, or is gone.
     public long lost() {
-        return lost;
+        return lost.get();
     }
 
     /// Why the host takes none of the guest's frames any more; null while it does.
@@ -54,7 +55,7 @@ public final class TapBackend implements NetBackend, Runnable, AutoCloseable {
             failure = e;
         }
         if (!taken) {
-            lost++;
+            lost.incrementAndGet();
         }
     }
 
