@@ -96,8 +96,8 @@ public final class SandboxPool implements AutoCloseable {
             return this;
         }
 
-        /// How many that were given back are kept, where more are there than are to be ready; otherwise two for each
-        /// processor.
+        /// How many are kept when they are given back; beyond that, sandboxes are made when somebody
+        /// waits for one, and closed afterwards. Otherwise two for each processor.
         ///
         /// @param count 0 or more
         public Builder idle(int count) {

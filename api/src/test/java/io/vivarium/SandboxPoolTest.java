@@ -63,6 +63,21 @@ class SandboxPoolTest {
         }
     }
 
+    /// Those that are taken count: no machine is made only to be closed again.
+    @Test
+    void asManyAsAreKeptAreEnoughForCallersOneAfterTheOther() {
+        try (SandboxPool pool =
+                SandboxPool.builder(SPEC).most(8).ready(2).idle(2).build()) {
+            await(pool, statistics -> statistics.idle() == 2);
+            for (int i = 0; i < 10; i++) {
+                assertThat(pool.<String>call(sandbox -> sh(sandbox, SPEND))).isEqualTo("pristine\n");
+                await(pool, statistics -> statistics.idle() == 2);
+            }
+            assertThat(pool.statistics().launches()).isEqualTo(2);
+            assertThat(pool.statistics().resets()).isEqualTo(10);
+        }
+    }
+
     @Test
     void eachHasItsOwnRandomnessAndTheRightTime() {
         Set<String> seen = new HashSet<>();

@@ -53,7 +53,7 @@ public final class Stock implements AutoCloseable {
     /// How much there may be.
     ///
     /// @param machines the most, in use or not
-    /// @param ready how many are made ahead
+    /// @param ready how many are made ahead, unless that is more than `idle` with those that are taken
     /// @param idle the most that are kept; what comes back beyond is closed
     public record Limits(int machines, int ready, int idle) {}
 
@@ -171,7 +171,9 @@ public final class Stock implements AutoCloseable {
         int made = 0;
         lock.lock();
         try {
-            int wanted = Math.max(waiting.size(), limits.ready - idle.size()) - coming;
+            // Those that are taken come back, as a rule sooner than new ones are made.
+            int ahead = Math.min(limits.ready, limits.idle - taken) - idle.size();
+            int wanted = Math.max(waiting.size(), ahead) - coming;
             int room = limits.machines - idle.size() - coming - taken;
             if (!closed) {
                 made = Math.max(0, Math.min(wanted, room));

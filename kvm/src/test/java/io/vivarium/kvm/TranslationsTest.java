@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import io.vivarium.kvm.x86.KvmRegs;
+import io.vivarium.kvm.x86.KvmVcpuEvents;
 import io.vivarium.kvm.x86.Translations;
 import io.vivarium.kvm.x86.VcpuState;
 import java.lang.foreign.Arena;
@@ -113,6 +114,23 @@ class TranslationsTest {
         assertThat(readAfterForgetting(DIRECTORY, TABLE)).isEqualTo(FAULT);
         put(TABLE, THIRD | OPEN);
         assertThat(readAfterForgetting(TABLE)).isEqualTo(0xcccc);
+    }
+
+    @Test
+    void anInterruptThatIsOnItsWayIsForTheGuest() {
+        Guest.handler(machine, 0x21, "48cf"); // iretq
+        assertThat(readByGuest()).isEqualTo(0xaaaa);
+        start.overwrite(machine.vcpu(0));
+        try (Arena scratch = Arena.ofConfined()) {
+            KvmVcpuEvents events = new KvmVcpuEvents(scratch);
+            machine.vcpu(0).read(events);
+            events.segment().set(ValueLayout.JAVA_BYTE, 8, (byte) 1); // interrupt.injected
+            events.segment().set(ValueLayout.JAVA_BYTE, 9, (byte) 0x21); // interrupt.nr
+            machine.vcpu(0).write(events);
+        }
+        start = VcpuState.save(kvm, machine.vcpu(0));
+        put(TABLE, SECOND | OPEN);
+        assertThat(readAfterForgetting(TABLE)).isEqualTo(0xbbbb);
     }
 
     /// As many as do not fit into one go.

@@ -99,7 +99,7 @@ public final class Translations {
         }
     }
 
-    /// Has the host forget. After that the vCPU's registers and segments are to be written, and the memory from
+    /// Has the host forget. After that the vCPU's registers, segments and events are to be written, and the memory from
     /// [#SCRATCH] to [#SCRATCH_END] too, where the way is [Way#EMULATED_WRITES].
     ///
     /// @param machine not ended, whose vCPUs have nothing pending; the calling thread is a platform thread
@@ -195,6 +195,8 @@ public final class Translations {
         sregs.cr4(CR4_PAE);
         sregs.efer(EFER_LME | EFER_LMA);
         vcpu.write(sregs);
+        // An interrupt that is on its way to the guest is not for this one, which has no handlers.
+        vcpu.write(new KvmVcpuEvents(scratch));
         KvmRegs regs = new KvmRegs(scratch);
         regs.rip(CODE);
         regs.rbx(base);
