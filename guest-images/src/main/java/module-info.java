@@ -6,9 +6,14 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module io.vivarium.guestimages {
     requires static org.jspecify;
+    requires transitive java.net.http;
+    requires org.tukaani.xz;
 
     exports io.vivarium.guestimages;
     exports io.vivarium.guestimages.boot;
+    exports io.vivarium.guestimages.debian;
     exports io.vivarium.guestimages.erofs;
+    exports io.vivarium.guestimages.fetch;
+    exports io.vivarium.guestimages.oci;
     exports io.vivarium.guestimages.tar;
 }

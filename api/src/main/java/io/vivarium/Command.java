@@ -3,6 +3,7 @@ package io.vivarium;
 
 import io.vivarium.internal.CommandLimits;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -97,6 +98,20 @@ public final class Command {
         }
         copy.forEach(argument -> CommandLimits.checkNoNul("argument", argument));
         return new Command(new Draft(copy));
+    }
+
+    /// What an image is made to run: its entrypoint with the arguments given, or with its own when none are.
+    ///
+    /// @throws IllegalArgumentException if the image says nothing of what to run, or an argument has a NUL in it
+    public static Command ofImage(Image image, String... arguments) {
+        List<String> argv = new ArrayList<>(image.config().entrypoint());
+        argv.addAll(
+                arguments.length > 0 ? Arrays.asList(arguments) : image.config().cmd());
+        if (argv.isEmpty()) {
+            throw new IllegalArgumentException(
+                    image + " does not say what to run: it has neither an entrypoint nor a command");
+        }
+        return of(argv);
     }
 
     /// Adds to the environment, over what the sandbox gives to all its programs, or replaces what has that name.

@@ -4,7 +4,6 @@ package io.vivarium.internal;
 import io.vivarium.LaunchFailedException;
 import io.vivarium.guestimages.ImageException;
 import io.vivarium.guestimages.boot.BootParams;
-import io.vivarium.guestimages.boot.CommandLine;
 import io.vivarium.guestimages.boot.KernelImage;
 import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.Kvm;
@@ -25,8 +24,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// Boots a kernel once, to the moment at which its agent waits for the host to greet it. From there on
 /// every sandbox goes on by itself.
 ///
-/// @param commandLine what the kernel is told
-record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
+/// @param tscKhz frequency of every machine's time-stamp counter
+record ColdBoot(Kvm kvm, KernelImage kernel, int tscKhz) {
     private static final long HUGE_PAGE = 2 << 20;
     private static final SecureRandom RANDOM = new SecureRandom();
 
@@ -35,16 +34,17 @@ record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
     /// @throws LaunchFailedException if it does not get there
     /// @throws KvmException if the host refuses
     SavedMachine boot(MachineMap map, RegionSpec image, Duration limit) {
-        try (Board board = new Board(kvm, map.regions(image), () -> {})) {
+        try (Board board = new Board(kvm, map.regions(image), DiskDrives.shaped(map.disks()), () -> {})) {
             LinuxBoot boot = new LinuxBoot(kernel.entry(), BootParams.ADDRESS);
-            load(boot, board.machine().memory(), map);
+            load(boot, board.machine().memory(), new BootParams(board.commandLine(tscKhz), map.memoryMap()));
             boot.enter(board.machine().vcpu(0));
-            board.connectConsole();
-            board.agentPort().connect(new NobodySpeaksYet());
+            Fittings fittings = board.fittings();
+            fittings.connectConsole();
+            fittings.agentPort().connect(new NobodySpeaksYet());
             AtomicBoolean late = new AtomicBoolean();
             Future<?> timer = Timers.after(limit, () -> {
                 late.set(true);
-                board.stop();
+                fittings.stop();
             });
             VcpuStop stop = Carriers.call(() -> runUntilReady(board));
             timer.cancel(false);
@@ -64,10 +64,10 @@ record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
 
     private static LaunchFailedException failed(String what, Board board) {
         return new LaunchFailedException("the guest kernel " + what + "; its console:\n"
-                + board.consoleText().stripTrailing());
+                + board.fittings().consoleText().stripTrailing());
     }
 
-    private void load(LinuxBoot boot, GuestMemory memory, MachineMap map) {
+    private void load(LinuxBoot boot, GuestMemory memory, BootParams params) {
         MemorySegment all = memory.writableSlice(0, Math.ceilDiv(kernel.end(), HUGE_PAGE) * HUGE_PAGE);
         try {
             kernel.load(all);
@@ -75,7 +75,7 @@ record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
             throw new IllegalStateException("the memory was made for this kernel", e);
         }
         boot.writeTables(memory);
-        new BootParams(commandLine, map.memoryMap()).write(all);
+        params.write(all);
         byte[] seed = new byte[BootParams.SEED_BYTES];
         RANDOM.nextBytes(seed);
         BootParams.writeSeed(all, seed);
@@ -86,7 +86,7 @@ record ColdBoot(Kvm kvm, KernelImage kernel, CommandLine commandLine) {
         while (true) {
             VcpuStop stop = board.machine().run(0);
             boolean waits = stop instanceof VcpuStop.Halted(boolean interruptible) && interruptible;
-            if (!waits || board.agentPort().isGuestOpen()) {
+            if (!waits || board.fittings().agentPort().isGuestOpen()) {
                 return stop;
             }
             // Whatever the guest waits for comes from its devices, or the limit is reached.

@@ -31,8 +31,9 @@ public final class Execution implements AutoCloseable {
     /// Bytes of an output stream that may be on their way or unread: 256 KiB.
     static final int WINDOW = 256 << 10;
 
-    /// How long the guest has to end a killed program before it is taken for broken.
-    private static final Duration KILL_GRACE = Duration.ofMillis(250);
+    /// How long the guest has to end a killed program before it is taken for broken: what a good guest needs when the
+    /// host is too busy to run it, which must not cost the other programs their sandbox.
+    private static final Duration KILL_GRACE = Duration.ofSeconds(2);
 
     private static final int SIGKILL = 9;
     private static final Executor ON_VIRTUAL_THREADS =
@@ -184,7 +185,7 @@ public final class Execution implements AutoCloseable {
             guest.agent().signal(program.id(), SIGKILL);
             Future<?> grace = Timers.after(KILL_GRACE, () -> {
                 if (program.isAlive()) {
-                    guest.crash("the guest did not end a killed program within " + KILL_GRACE.toMillis() + " ms: "
+                    guest.crash("the guest did not end a killed program within " + KILL_GRACE.toSeconds() + " s: "
                             + command);
                 }
             });

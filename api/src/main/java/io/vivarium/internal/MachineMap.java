@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.LaunchFailedException;
+import io.vivarium.SandboxSpec;
 import io.vivarium.guestimages.boot.BootParams;
 import io.vivarium.guestimages.boot.BootParams.MemoryRange;
 import io.vivarium.guestimages.boot.CommandLine;
@@ -9,25 +11,25 @@ import io.vivarium.snapshot.MemoryTemplate;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Where everything lies in the guest-physical memory of a machine.
+/// Where everything lies in the guest-physical memory of a machine, and what a kernel that boots on it finds
+/// besides: of two machines with equal maps, either can go on where the other one has booted to.
 ///
 /// | Address | What |
 /// |---|---|
 /// | 0 | RAM: boot tables, `boot_params`, command line, from 2 MiB the kernel; what the kernel has used
 /// when it is ready is a [MemoryTemplate] |
 /// | to 3 GiB | RAM |
-/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device, interrupts from 5 |
+/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device in the order of [Board]'s, interrupts from 5 |
 /// | 0xD00F F000 | [WakeTimer] |
 /// | from 4 GiB | the rest of the RAM |
 /// | 64 GiB | the root image, read-only, in the memory map as persistent memory |
 ///
 /// @param memory bytes of RAM, a multiple of 2 MiB
 /// @param imageSize bytes of the root image
-record MachineMap(long memory, long imageSize) {
-    static final long CONSOLE = 0xD000_0000L;
-    static final int CONSOLE_IRQ = 5;
+/// @param disks in the order in which the guest names them
+record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
     static final long WAKE_TIMER = 0xD00F_F000L;
-    static final int WAKE_TIMER_IRQ = 6;
+    static final int WAKE_TIMER_IRQ = 4;
 
     static final long IMAGE = 0x10_0000_0000L;
 
@@ -37,6 +39,8 @@ record MachineMap(long memory, long imageSize) {
     private static final long LOW_END = 0xC000_0000L;
     private static final long HIGH_START = 0x1_0000_0000L;
     private static final long PAGE = 4096;
+    private static final long FIRST_WINDOW = 0xD000_0000L;
+    private static final int FIRST_DEVICE_IRQ = 5;
 
     // What a PC keeps free for its firmware below 1 MiB (Documentation/arch/x86/boot.rst, "Memory layout").
     private static final long CONVENTIONAL_END = 0x9_fc00;
@@ -44,6 +48,31 @@ record MachineMap(long memory, long imageSize) {
 
     /// First interrupt vector that is no exception's; interrupt n is this plus n.
     private static final int FIRST_VECTOR = 0x20;
+
+    /// The map of a sandbox.
+    ///
+    /// @throws LaunchFailedException if the image is larger than a guest can have
+    static MachineMap of(SandboxSpec spec, RootFile root, List<DiskShape> disks) {
+        if (root.size() > MAX_IMAGE) {
+            throw new LaunchFailedException(
+                    "the image %s has %d bytes: a guest can have %d".formatted(spec.image(), root.size(), MAX_IMAGE));
+        }
+        return new MachineMap(spec.memory().bytes(), root.size(), disks);
+    }
+
+    /// Where the registers of a virtio device are.
+    ///
+    /// @param device from 0
+    static long window(int device) {
+        return FIRST_WINDOW + device * PAGE;
+    }
+
+    /// The interrupt of a virtio device.
+    ///
+    /// @param device from 0
+    static int irq(int device) {
+        return FIRST_DEVICE_IRQ + device;
+    }
 
     static int vector(int irq) {
         return FIRST_VECTOR + irq;
@@ -98,11 +127,13 @@ record MachineMap(long memory, long imageSize) {
     /// What the kernel is told in words.
     ///
     /// @param tscKhz frequency of the time-stamp counter
-    static CommandLine commandLine(int tscKhz) {
-        return CommandLine.empty()
-                .with("console", "hvc0")
-                .withVirtioMmio(CONSOLE, CONSOLE_IRQ)
-                .with("tsc_early_khz", Integer.toString(tscKhz))
+    /// @param devices how many virtio devices there are
+    static CommandLine commandLine(int tscKhz, int devices) {
+        CommandLine line = CommandLine.empty().with("console", "hvc0");
+        for (int device = 0; device < devices; device++) {
+            line = line.withVirtioMmio(window(device), irq(device));
+        }
+        return line.with("tsc_early_khz", Integer.toString(tscKhz))
                 .with("vivarium.wake_timer", "0x%x:%d".formatted(WAKE_TIMER, WAKE_TIMER_IRQ))
                 .with("root", "pmem0")
                 .with("rootfstype", "erofs");

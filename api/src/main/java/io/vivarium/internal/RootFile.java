@@ -70,22 +70,38 @@ public final class RootFile implements AutoCloseable {
         }
     }
 
-    /// The file has no name any more once this returns, so that nothing is left of it however this process ends.
-    private static RootFile build(Path source, TreeSource tree) {
+    /// Builds one from a tree, which stays open.
+    static RootFile ofTree(Object source, RootFs tree) {
         try {
-            Path built = Files.createTempFile("vivarium-", ".erofs");
-            try (RootFs root = tree.read()) {
-                ErofsWriter.write(root, built);
-                return new RootFile(MemoryFile.open(built));
-            } finally {
-                Files.deleteIfExists(built);
-            }
+            return build(tree);
         } catch (IOException | RuntimeException e) {
             throw invalid(source, e);
         }
     }
 
-    private static InvalidImageException invalid(Path source, Exception e) {
+    private static RootFile build(Path source, TreeSource tree) {
+        try (RootFs root = tree.read()) {
+            return build(root);
+        } catch (IOException | RuntimeException e) {
+            throw invalid(source, e);
+        }
+    }
+
+    /// The file has no name any more once this returns, so that nothing is left of it however this process ends.
+    private static RootFile build(RootFs root) throws IOException {
+        Path built = Files.createTempFile("vivarium-", ".erofs");
+        try {
+            ErofsWriter.write(root, built);
+            return new RootFile(MemoryFile.open(built));
+        } finally {
+            Files.deleteIfExists(built);
+        }
+    }
+
+    static InvalidImageException invalid(Object source, Exception e) {
+        if (e instanceof InvalidImageException said) {
+            return said;
+        }
         String reason = e instanceof ImageException ? String.valueOf(e.getMessage()) : source + ": " + e;
         return new InvalidImageException(reason, e);
     }

@@ -4,11 +4,11 @@ package io.vivarium.guestimages;
 import io.vivarium.guestimages.TreeNode.Directory;
 import io.vivarium.guestimages.TreeNode.RegularFile;
 import io.vivarium.guestimages.TreeNode.SymbolicLink;
+import io.vivarium.guestimages.TreeSlot.Finished;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -131,7 +131,7 @@ public final class RootFs implements Closeable {
     }
 
     /// The names on the way to `path`, which is taken from the root whether or not it begins with a `/`.
-    private static List<String> split(String path) {
+    static List<String> split(String path) {
         if (FileName.encode(path).length > FileName.MAX_PATH_BYTES) {
             throw new InvalidTreeException(path, "the path is longer than " + FileName.MAX_PATH_BYTES + " bytes");
         }
@@ -159,46 +159,18 @@ public final class RootFs implements Closeable {
     /// its entries and takes the new attributes.
     ///
     /// Not for use by several threads at once.
-    public static final class Builder {
-        private static final Attributes IMPLICIT_DIRECTORY = Attributes.of(0755);
-
-        private final MutableDirectory root = new MutableDirectory(IMPLICIT_DIRECTORY);
+    public static final class Builder implements TreeTarget {
+        private final OpenDirectory root = new OpenDirectory(OpenDirectory.IMPLICIT, 0);
         private long names;
 
         private Builder() {}
-
-        /// What is at a name while the tree is filled: a directory still open, or a finished node.
-        private sealed interface Slot {}
-
-        private record Finished(TreeNode node) implements Slot {}
-
-        private static final class MutableDirectory implements Slot {
-            private Attributes attributes;
-            private final Map<String, Slot> entries = new HashMap<>();
-
-            MutableDirectory(Attributes attributes) {
-                this.attributes = attributes;
-            }
-
-            Directory freeze() {
-                Map<String, TreeNode> nodes = HashMap.newHashMap(entries.size());
-                for (Map.Entry<String, Slot> entry : entries.entrySet()) {
-                    nodes.put(
-                            entry.getKey(),
-                            switch (entry.getValue()) {
-                                case MutableDirectory directory -> directory.freeze();
-                                case Finished finished -> finished.node();
-                            });
-                }
-                return Directory.of(attributes, nodes);
-            }
-        }
 
         /// Adds a node. A [Directory] brings its entries along.
         ///
         /// @param text the path
         /// @throws InvalidTreeException the path cannot be used: `..`, a name too long, a parent that is not a
         ///     directory, a directory where another file is or the reverse, deeper than [#MAX_DEPTH]
+        @Override
         public Builder add(String text, TreeNode node) {
             if (node instanceof Directory directory) {
                 directory(text, directory.attributes());
@@ -211,11 +183,11 @@ public final class RootFs implements Closeable {
             if (path.isEmpty()) {
                 throw new InvalidTreeException(text, "the root can only be a directory");
             }
-            MutableDirectory parent = parentOf(text, path);
-            if (parent.entries.get(path.getLast()) instanceof MutableDirectory) {
+            OpenDirectory parent = parentOf(text, path);
+            if (parent.entries.get(path.getLast()) instanceof OpenDirectory) {
                 throw new InvalidTreeException(text, "is a directory already and cannot become another kind of file");
             }
-            if (parent.entries.put(path.getLast(), new Finished(node)) == null) {
+            if (parent.entries.put(path.getLast(), new Finished(node, 0)) == null) {
                 names++;
             }
             return this;
@@ -225,9 +197,10 @@ public final class RootFs implements Closeable {
         ///
         /// @param text the path
         /// @throws InvalidTreeException as [#add] says
+        @Override
         public Builder directory(String text, Attributes attributes) {
             List<String> path = split(text);
-            MutableDirectory directory = root;
+            OpenDirectory directory = root;
             if (!path.isEmpty()) {
                 directory = descend(text, parentOf(text, path), path.getLast());
             }
@@ -252,20 +225,22 @@ public final class RootFs implements Closeable {
         /// Gives a file that was added before one more name.
         ///
         /// @throws InvalidTreeException as [#add] says; there is no such file, or it is a directory
+        @Override
         public Builder hardLink(String path, String existing) {
-            @Nullable Slot slot = root;
+            @Nullable TreeSlot slot = root;
             for (String name : split(existing)) {
-                slot = slot instanceof MutableDirectory directory ? directory.entries.get(name) : null;
+                slot = slot instanceof OpenDirectory directory ? directory.entries.get(name) : null;
             }
             return switch (slot) {
                 case null -> throw new InvalidTreeException(path, "hard link to " + existing + ", which is not there");
-                case MutableDirectory _ ->
+                case OpenDirectory _ ->
                     throw new InvalidTreeException(path, "hard link to " + existing + ", which is a directory");
                 case Finished finished -> add(path, finished.node());
             };
         }
 
         /// How many names the tree has so far, those of directories that were made on the way included.
+        @Override
         public long size() {
             return names;
         }
@@ -280,27 +255,27 @@ public final class RootFs implements Closeable {
             return new RootFs(root.freeze(), storage);
         }
 
-        private MutableDirectory parentOf(String text, List<String> path) {
+        private OpenDirectory parentOf(String text, List<String> path) {
             if (path.size() > MAX_DEPTH) {
                 throw new InvalidTreeException(text, "directories are nested deeper than " + MAX_DEPTH);
             }
-            MutableDirectory directory = root;
+            OpenDirectory directory = root;
             for (String name : path.subList(0, path.size() - 1)) {
                 directory = descend(text, directory, name);
             }
             return directory;
         }
 
-        private MutableDirectory descend(String text, MutableDirectory parent, String name) {
+        private OpenDirectory descend(String text, OpenDirectory parent, String name) {
             return switch (parent.entries.get(name)) {
                 case null -> {
-                    MutableDirectory implicit = new MutableDirectory(IMPLICIT_DIRECTORY);
+                    OpenDirectory implicit = new OpenDirectory(OpenDirectory.IMPLICIT, 0);
                     parent.entries.put(name, implicit);
                     names++;
                     yield implicit;
                 }
-                case MutableDirectory directory -> directory;
-                case Finished(SymbolicLink link) ->
+                case OpenDirectory directory -> directory;
+                case Finished(SymbolicLink link, int _) ->
                     throw new InvalidTreeException(
                             text,
                             "'" + name + "' on the way is a symbolic link (to " + link.target() + "), not a directory");

@@ -2,12 +2,15 @@
 package io.vivarium.samples;
 
 import io.vivarium.Command;
+import io.vivarium.DebianPackages;
 import io.vivarium.ExecRefusedException;
 import io.vivarium.Exit;
 import io.vivarium.GuestProcess;
 import io.vivarium.Host;
 import io.vivarium.Image;
+import io.vivarium.OciPull;
 import io.vivarium.ProgramNotFoundException;
+import io.vivarium.PullProgress;
 import io.vivarium.Sandbox;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
@@ -107,9 +110,26 @@ public final class Cli {
                 return run(options, image);
             }
         }
+        if (options.image().isPresent()) {
+            try (Image image = Image.oci(OciPull.of(options.image().get()).onProgress(Cli::show))) {
+                return run(options, image);
+            }
+        }
+        if (!options.debian().isEmpty()) {
+            DebianPackages packages = DebianPackages.of(options.debian().toArray(String[]::new));
+            try (Image image = Image.debian(packages.onProgress(Cli::show))) {
+                return run(options, image);
+            }
+        }
         try (TemporaryDirectory root = busyboxRoot();
                 Image image = Image.directory(root.path())) {
             return run(options, image);
+        }
+    }
+
+    private static void show(PullProgress progress) {
+        if (progress.isComplete() && !progress.cached()) {
+            complain("%s: %d bytes".formatted(progress.item(), progress.total()));
         }
     }
 
@@ -127,7 +147,7 @@ public final class Cli {
     private static int run(RunOptions options, Image image) throws InterruptedException {
         SandboxSpec spec = SandboxSpec.of(image).withMemory(options.memory());
         try (Sandbox sandbox = Sandbox.launch(spec);
-                GuestProcess process = sandbox.start(command(options))) {
+                GuestProcess process = sandbox.start(command(options, image))) {
             Thread stdout = copy(process, process.stdout(), FileDescriptor.out);
             Thread stderr = copy(process, process.stderr(), FileDescriptor.err);
             Exit exit = process.waitFor();
@@ -136,12 +156,18 @@ public final class Cli {
             if (options.trace()) {
                 System.err.print(sandbox.console());
             }
-            return report(options, exit);
+            return report(options, program(options, image).argv().getFirst(), exit);
         }
     }
 
-    private static Command command(RunOptions options) {
-        Command command = Command.of(options.argv())
+    private static Command program(RunOptions options, Image image) {
+        return options.image().isPresent()
+                ? Command.ofImage(image, options.argv().toArray(String[]::new))
+                : Command.of(options.argv());
+    }
+
+    private static Command command(RunOptions options, Image image) {
+        Command command = program(options, image)
                 .withEnv(options.env())
                 .withStdin(Stdin.of(new FileInputStream(FileDescriptor.in)));
         if (options.timeout().isPresent()) {
@@ -170,8 +196,7 @@ public final class Cli {
         });
     }
 
-    private static int report(RunOptions options, Exit exit) {
-        String program = options.argv().getFirst();
+    private static int report(RunOptions options, String program, Exit exit) {
         switch (exit.termination()) {
             case Termination.Exited _ -> {}
             case Termination.Killed killed ->

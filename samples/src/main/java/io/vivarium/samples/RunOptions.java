@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 /// What `run` was asked for on the command line.
 ///
-/// @param root where the root file system is; empty for the host's busybox
+/// @param root where the root file system is; empty for one of the others, or for the host's busybox
+/// @param image name of a container image in a registry
+/// @param debian names of Debian packages; empty for none
 /// @param memory of the guest
 /// @param timeout of the program
 /// @param env of the program
@@ -27,6 +29,8 @@ import org.jspecify.annotations.Nullable;
 /// @param argv the program and its arguments
 record RunOptions(
         Optional<Path> root,
+        Optional<String> image,
+        List<String> debian,
         Memory memory,
         Optional<Duration> timeout,
         Map<String, String> env,
@@ -39,6 +43,8 @@ record RunOptions(
             usage: vivarium run [option…] [--] program [argument…]
                      runs a program in a microVM of its own
               --root DIR|TAR|EROFS   its files (without: the host's /bin/busybox)
+              --image NAME           a container image of a registry; its own program, unless one is given
+              --debian PACKAGE,…     Debian packages and what they need
               --memory 256m          memory of the guest
               --timeout 10s          kill it after so long (ms, s, m, h)
               --env NAME=VALUE       add to its environment
@@ -66,6 +72,8 @@ record RunOptions(
     /// Reads the arguments after `run`.
     static RunOptions parse(List<String> arguments) throws UsageException {
         Optional<Path> root = Optional.empty();
+        Optional<String> image = Optional.empty();
+        List<String> debian = List.of();
         Memory memory = SandboxSpec.DEFAULT_MEMORY;
         Optional<Duration> timeout = Optional.empty();
         Map<String, String> env = new LinkedHashMap<>();
@@ -91,6 +99,8 @@ record RunOptions(
                     : next(name, at < arguments.size() ? arguments.get(at++) : null);
             switch (name) {
                 case "--root" -> root = Optional.of(Path.of(value));
+                case "--image" -> image = Optional.of(value);
+                case "--debian" -> debian = List.of(value.split(",", -1));
                 case "--memory" -> memory = memory(value);
                 case "--timeout" -> timeout = Optional.of(duration(value));
                 case "--env" -> putVariable(env, value);
@@ -100,10 +110,14 @@ record RunOptions(
             }
         }
         List<String> argv = List.copyOf(arguments.subList(at, arguments.size()));
-        if (argv.isEmpty()) {
+        if (argv.isEmpty() && image.isEmpty()) {
             throw new UsageException("no program to run");
         }
-        return new RunOptions(root, memory, timeout, Map.copyOf(env), workdir, user, trace, report, argv);
+        if ((root.isPresent() ? 1 : 0) + (image.isPresent() ? 1 : 0) + (debian.isEmpty() ? 0 : 1) > 1) {
+            throw new UsageException("--root, --image and --debian exclude each other");
+        }
+        return new RunOptions(
+                root, image, debian, memory, timeout, Map.copyOf(env), workdir, user, trace, report, argv);
     }
 
     private static String next(String name, @Nullable String value) throws UsageException {

@@ -45,7 +45,8 @@ class ArchitectureTest {
             API, Set.of(KVM, VIRTIO, SNAPSHOT, GUEST_IMAGES));
 
     /// All that an application gets on its module path besides the JDK and Vivarium.
-    private static final Set<String> RUNTIME_LIBRARIES = Set.of("org.slf4j", "com.github.benmanes.caffeine");
+    private static final Set<String> RUNTIME_LIBRARIES =
+            Set.of("org.slf4j", "com.github.benmanes.caffeine", "org.tukaani.xz");
 
     private static final String SYSCALLS = "io.vivarium.kvm.internal.Syscalls";
 

@@ -45,8 +45,17 @@ class RunOptionsTest {
         assertThat(parse("--timeout 2h ls").timeout()).contains(Duration.ofHours(2));
     }
 
+    @Test
+    void imagesFromElsewhere() throws RunOptions.UsageException {
+        assertThat(parse("--image debian:bookworm").image()).contains("debian:bookworm");
+        assertThat(parse("--image debian:bookworm").argv()).isEmpty();
+        assertThat(parse("--debian dash,python3-minimal sh").debian()).containsExactly("dash", "python3-minimal");
+    }
+
     @ParameterizedTest
     @CsvSource({
+        "--image a --debian b c, '--root, --image and --debian exclude each other'",
+        "--debian b, no program to run",
         "--bogus x, no option --bogus",
         "--, no program to run",
         "--root, --root needs a value",

@@ -15,14 +15,17 @@ import java.util.Objects;
 
 /// File contents of an archive that is read once, kept in a temporary file. The file has no name while it is in
 /// use, so that it is gone with the process, however that ends.
-final class Spool implements Closeable {
+public final class Spool implements Closeable {
     private static final int BUFFER_BYTES = 1 << 16;
 
     private final FileChannel channel;
     private final byte[] buffer = new byte[BUFFER_BYTES];
     private long end;
 
-    Spool() throws IOException {
+    /// An empty one, in `java.io.tmpdir`.
+    ///
+    /// @throws IOException it cannot be made there
+    public Spool() throws IOException {
         Path file = Files.createTempFile("vivarium-", ".spool");
         try {
             channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
@@ -34,7 +37,7 @@ final class Spool implements Closeable {
     /// Takes the next `size` bytes of a stream.
     ///
     /// @throws EOFException the stream ends before
-    Content keep(InputStream in, long size) throws IOException {
+    public Content keep(InputStream in, long size) throws IOException {
         long start = end;
         long remaining = size;
         while (remaining > 0) {
@@ -51,6 +54,7 @@ final class Spool implements Closeable {
         return new Extent(channel, start, size);
     }
 
+    /// Lets go of the contents.
     @Override
     public void close() throws IOException {
         channel.close();

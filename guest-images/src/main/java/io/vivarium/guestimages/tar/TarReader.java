@@ -10,8 +10,10 @@ import io.vivarium.guestimages.TreeNode.Device;
 import io.vivarium.guestimages.TreeNode.Fifo;
 import io.vivarium.guestimages.TreeNode.RegularFile;
 import io.vivarium.guestimages.TreeNode.SymbolicLink;
+import io.vivarium.guestimages.TreeTarget;
+import io.vivarium.guestimages.compress.Compression;
+import io.vivarium.guestimages.compress.CorruptDataException;
 import io.vivarium.guestimages.tar.TarHeader.BadHeaderException;
-import java.io.BufferedInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -21,11 +23,10 @@ import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.Optional;
-import java.util.zip.GZIPInputStream;
-import java.util.zip.ZipException;
 
-/// Reads a tar archive into a [RootFs]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain or compressed
-/// with gzip, which is recognised by its first bytes.
+/// Reads a tar archive into a [RootFs] or another [TreeTarget]: `ustar`, pax (POSIX.1-2001) and GNU tar's format, plain
+// or
+/// compressed with gzip, xz or zstd, which are recognised by their first bytes.
 ///
 /// The archive is read once, front to back; file contents wait in an unnamed temporary file (in
 /// `java.io.tmpdir`) until the tree is closed. An archive is hostile input:
@@ -45,29 +46,24 @@ public final class TarReader {
     /// Longest GNU long name or pax header that is taken: far more than any path can have.
     private static final int MAX_METADATA_BYTES = 1 << 20;
 
-    /// Most characters of names and link targets in all: 256 characters for each of a million entries.
-    private static final long MAX_TEXT_LENGTH = 256_000_000;
-
-    private static final int GZIP_MAGIC = 0x1F8B;
-
     private final InputStream in;
     private final String source;
-    private final TarLimits limits;
-    private final RootFs.Builder tree = RootFs.builder();
+    private final TarBudget budget;
+    private final Spool spool;
+    private final TreeTarget tree;
     private final PaxRecords global = new PaxRecords();
 
     private PaxRecords extended = new PaxRecords();
     private Optional<String> longName = Optional.empty();
     private Optional<String> longLink = Optional.empty();
     private String current = "the first header";
-    private long entries;
-    private long bytes;
-    private long textLength;
 
-    private TarReader(InputStream in, String source, TarLimits limits) {
+    private TarReader(InputStream in, String source, TarBudget budget, Spool spool, TreeTarget tree) {
         this.in = in;
         this.source = source;
-        this.limits = limits;
+        this.budget = budget;
+        this.spool = spool;
+        this.tree = tree;
     }
 
     /// Reads an archive file, with [TarLimits#DEFAULT].
@@ -89,45 +85,49 @@ public final class TarReader {
     public static RootFs read(InputStream archive, String source, TarLimits limits) throws IOException {
         Spool spool = new Spool();
         try {
-            return new TarReader(decompressed(archive, source), source, limits).readAll(spool);
+            RootFs.Builder tree = RootFs.builder();
+            read(archive, source, new TarBudget(source, limits), spool, tree);
+            return tree.build(spool);
         } catch (IOException | RuntimeException e) {
             spool.close();
             throw e;
         }
     }
 
-    private static InputStream decompressed(InputStream archive, String source) throws IOException {
-        BufferedInputStream buffered = new BufferedInputStream(archive, 1 << 16);
-        buffered.mark(2);
-        int magic = buffered.read() << 8 | buffered.read();
-        buffered.reset();
-        if (magic != GZIP_MAGIC) {
-            return buffered;
-        }
+    /// Reads an archive from a stream, which is not closed, into a tree that more may be read into.
+    ///
+    /// @param source what to call the archive in errors
+    /// @param budget what the archive may still hold
+    /// @param spool keeps the contents of its files
+    /// @param tree takes its entries
+    /// @throws ImageException as [#read(Path)] says, or it has more than `budget` allows
+    /// @throws IOException the stream cannot be read
+    public static void read(InputStream archive, String source, TarBudget budget, Spool spool, TreeTarget tree)
+            throws IOException {
         try {
-            return new BufferedInputStream(new GZIPInputStream(buffered, 1 << 16), 1 << 16);
-        } catch (ZipException | EOFException e) {
-            throw new ImageException(source, "damaged gzip data: " + e.getMessage(), e);
+            InputStream in = Compression.decompress(archive, budget.limits().maxRatio());
+            new TarReader(in, source, budget, spool, tree).readAll();
+        } catch (CorruptDataException e) {
+            throw new ImageException(source, String.valueOf(e.getMessage()), e);
+        } catch (EOFException e) {
+            throw new ImageException(source, "truncated compressed data", e);
         }
     }
 
-    private RootFs readAll(Spool spool) throws IOException {
+    private void readAll() throws IOException {
         try {
             byte[] block = firstBlock();
             while (!TarHeader.isEndMarker(block)) {
-                readEntry(TarHeader.of(block), spool);
+                readEntry(TarHeader.of(block));
                 block = nextBlock();
             }
             skipRest();
-            return tree.build(spool);
         } catch (BadHeaderException e) {
             throw new ImageException(source, "bad tar archive: " + current + ": " + e.reason(), e);
         } catch (InvalidTreeException e) {
             throw new ImageException(source, "bad tar archive: " + e.path() + ": " + e.reason(), e);
         } catch (EOFException e) {
             throw new ImageException(source, "truncated tar archive: it ends in the middle of " + current, e);
-        } catch (ZipException e) {
-            throw new ImageException(source, "damaged gzip data: " + e.getMessage(), e);
         }
     }
 
@@ -147,13 +147,14 @@ public final class TarReader {
         }
     }
 
-    /// Whatever follows the end marker, so that gzip's checksum is looked at and whoever writes into a pipe can
+    /// Whatever follows the end marker, so that the checksum of compressed data is looked at and whoever writes into a
+    // pipe can
     /// finish.
     private void skipRest() throws IOException {
         current = "what follows its end marker";
         byte[] ignored = new byte[1 << 16];
         for (int count = in.read(ignored); count > 0; count = in.read(ignored)) {
-            charge(count);
+            budget.charge(count);
         }
     }
 
@@ -169,19 +170,15 @@ public final class TarReader {
         return block;
     }
 
-    private void readEntry(TarHeader header, Spool spool) throws IOException, BadHeaderException {
-        entries++;
-        // A short archive can name many directories that it has no entries for.
-        if (Math.max(entries, tree.size()) > limits.maxEntries()) {
-            throw new ImageException(source, "the archive has more than " + limits.maxEntries() + " entries");
-        }
+    private void readEntry(TarHeader header) throws IOException, BadHeaderException {
+        budget.chargeEntry(tree.size());
         switch (header.type()) {
             case 'x' -> extended.parse(metadata(header));
             case 'g' -> global.parse(metadata(header));
             case 'L' -> longName = Optional.of(FileName.decode(untilNul(metadata(header))));
             case 'K' -> longLink = Optional.of(FileName.decode(untilNul(metadata(header))));
             default -> {
-                readFile(header, spool);
+                readFile(header);
                 extended = new PaxRecords();
                 longName = Optional.empty();
                 longLink = Optional.empty();
@@ -189,14 +186,14 @@ public final class TarReader {
         }
     }
 
-    private void readFile(TarHeader header, Spool spool) throws IOException, BadHeaderException {
+    private void readFile(TarHeader header) throws IOException, BadHeaderException {
         PaxRecords pax = new PaxRecords();
         pax.putAll(global);
         pax.putAll(extended);
         Optional<String> paxPath = pax.path("path");
         String path = paxPath.or(() -> longName).orElseGet(() -> FileName.decode(header.name()));
         current = "'" + path + "'";
-        chargeText(path);
+        budget.chargeText(path);
         if (pax.isSparse()) {
             throw new BadHeaderException("is a sparse file, which is not supported; archive it without --sparse");
         }
@@ -239,7 +236,7 @@ public final class TarReader {
     private String linkTarget(TarHeader header, PaxRecords pax) throws ImageException, BadHeaderException {
         Optional<String> paxTarget = pax.path("linkpath");
         String target = paxTarget.or(() -> longLink).orElseGet(() -> FileName.decode(header.linkName()));
-        chargeText(target);
+        budget.chargeText(target);
         return target;
     }
 
@@ -265,28 +262,12 @@ public final class TarReader {
         }
     }
 
-    /// Names and link targets stay in memory, unlike contents.
-    private void chargeText(String text) throws ImageException {
-        textLength += text.length();
-        if (textLength > MAX_TEXT_LENGTH) {
-            throw new ImageException(
-                    source, "the archive's names and links have more than " + MAX_TEXT_LENGTH + " characters in all");
-        }
-    }
-
     private long checkedSize(long size) throws ImageException, BadHeaderException {
         if (size < 0) {
             throw new BadHeaderException("has a size of " + size + " bytes");
         }
-        charge(size);
+        budget.charge(size);
         return size;
-    }
-
-    private void charge(long size) throws ImageException {
-        if (size > limits.maxBytes() - bytes) {
-            throw new ImageException(source, "the archive holds more than " + limits.maxBytes() + " bytes");
-        }
-        bytes += size;
     }
 
     /// The content of a header that describes the next one.

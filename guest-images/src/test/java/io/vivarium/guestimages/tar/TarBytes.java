@@ -6,19 +6,19 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /// Makes archives that no `tar` command would make.
-final class TarBytes {
+public final class TarBytes {
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
-    TarBytes entry(char type, String name, String link, byte[] content) {
+    public TarBytes entry(char type, String name, String link, byte[] content) {
         byte[] header = header(type, name.getBytes(StandardCharsets.UTF_8), link, content.length);
         return raw(header).raw(Arrays.copyOf(content, (content.length + 511) / 512 * 512));
     }
 
-    TarBytes entry(char type, String name, String link) {
+    public TarBytes entry(char type, String name, String link) {
         return entry(type, name, link, new byte[0]);
     }
 
-    TarBytes file(String name, String content) {
+    public TarBytes file(String name, String content) {
         return entry('0', name, "", content.getBytes(StandardCharsets.UTF_8));
     }
 
@@ -40,7 +40,7 @@ final class TarBytes {
         return this;
     }
 
-    byte[] end() {
+    public byte[] end() {
         return raw(new byte[1024]).bytes.toByteArray();
     }
 
