@@ -22,7 +22,7 @@ final class XxHash64 {
     private final byte[] waiting = new byte[STRIPE_BYTES];
     private int waitingBytes;
     private long total;
-    private long lane1 = PRIME_1 + PRIME_2;
+    private long lane1 = Long.sum(PRIME_1, PRIME_2);
     private long lane2 = PRIME_2;
     private long lane3;
     private long lane4 = -PRIME_1;

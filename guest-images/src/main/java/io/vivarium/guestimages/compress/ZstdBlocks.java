@@ -2,6 +2,7 @@
 package io.vivarium.guestimages.compress;
 
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Decodes the compressed blocks of one zstd frame (RFC 8878 §3.1.1.3): literals, and sequences of
@@ -25,21 +26,20 @@ final class ZstdBlocks {
         1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1
     };
 
-    /// A kind of code: how large its tables and symbols may be, and the table it begins with (RFC
-    /// 8878 §3.1.1.3.2.2).
-    private enum Code {
-        LITERAL_LENGTH(9, 35, 6, LITERAL_LENGTH_COUNTS),
-        OFFSET(8, 31, 5, OFFSET_COUNTS),
-        MATCH_LENGTH(9, 52, 6, MATCH_LENGTH_COUNTS);
+    /// A kind of code (RFC 8878 §3.1.1.3.2.2).
+    ///
+    /// @param slot where its table is kept; the kinds' tables come in this order
+    /// @param maxAccuracyLog of its tables
+    /// @param maxSymbol of its tables
+    /// @param predefined the table that needs no description
+    private record Code(int slot, int maxAccuracyLog, int maxSymbol, FseTable predefined) {
+        private static final Code LITERAL_LENGTH = of(0, 9, 35, 6, LITERAL_LENGTH_COUNTS);
+        private static final Code OFFSET = of(1, 8, 31, 5, OFFSET_COUNTS);
+        private static final Code MATCH_LENGTH = of(2, 9, 52, 6, MATCH_LENGTH_COUNTS);
+        private static final List<Code> ALL = List.of(LITERAL_LENGTH, OFFSET, MATCH_LENGTH);
 
-        private final int maxAccuracyLog;
-        private final int maxSymbol;
-        private final FseTable predefined;
-
-        Code(int maxAccuracyLog, int maxSymbol, int accuracyLog, short[] counts) {
-            this.maxAccuracyLog = maxAccuracyLog;
-            this.maxSymbol = maxSymbol;
-            this.predefined = FseTable.of(accuracyLog, counts, counts.length);
+        private static Code of(int slot, int maxAccuracyLog, int maxSymbol, int accuracyLog, short[] counts) {
+            return new Code(slot, maxAccuracyLog, maxSymbol, FseTable.of(accuracyLog, counts, counts.length));
         }
     }
 
@@ -56,7 +56,7 @@ final class ZstdBlocks {
 
     private final ZstdWindow window;
     private final byte[] literals = new byte[MAX_BLOCK];
-    private final @Nullable FseTable[] tables = new @Nullable FseTable[Code.values().length];
+    private final @Nullable FseTable[] tables = new @Nullable FseTable[Code.ALL.size()];
     private final int[] recent = {1, 4, 8};
     private @Nullable HuffmanTable huffman;
     private int literalCount;
@@ -195,7 +195,7 @@ final class ZstdBlocks {
             count = (int) littleEndian(bytes, at, 2, length) + 0x7F00;
             at += 2;
         } else if (count >= 128) {
-            count = (count - 128 << 8) + byteAt(bytes, at++, length);
+            count = ((count - 128) << 8) + byteAt(bytes, at++, length);
         }
         if (count == 0) {
             if (at != length) {
@@ -208,26 +208,26 @@ final class ZstdBlocks {
         if ((modes & 3) != 0) {
             throw damaged("a reserved bit is set");
         }
-        for (Code code : Code.values()) {
-            at = readTable(code, modes >> (6 - 2 * code.ordinal()) & 3, bytes, at, length);
+        for (Code code : Code.ALL) {
+            at = readTable(code, modes >> (6 - 2 * code.slot) & 3, bytes, at, length);
         }
         copySequences(new BackwardBits(bytes, at, length), count, maxSize);
     }
 
     private int readTable(Code code, int mode, byte[] bytes, int at, int length) throws CorruptDataException {
         switch (mode) {
-            case MODE_PREDEFINED -> tables[code.ordinal()] = code.predefined;
+            case MODE_PREDEFINED -> tables[code.slot] = code.predefined;
             case MODE_RLE -> {
                 int symbol = byteAt(bytes, at, length);
                 if (symbol > code.maxSymbol) {
                     throw damaged("a code is out of range");
                 }
-                tables[code.ordinal()] = FseTable.ofSymbol(symbol);
+                tables[code.slot] = FseTable.ofSymbol(symbol);
                 return at + 1;
             }
             case MODE_FSE -> {
                 FseTable.Described described = FseTable.read(bytes, at, length, code.maxAccuracyLog, code.maxSymbol);
-                tables[code.ordinal()] = described.table();
+                tables[code.slot] = described.table();
                 return described.end();
             }
             default -> {} // the table of the block before
@@ -236,7 +236,7 @@ final class ZstdBlocks {
     }
 
     private FseTable table(Code code) throws CorruptDataException {
-        FseTable table = tables[code.ordinal()];
+        FseTable table = tables[code.slot];
         if (table == null) {
             throw damaged("a block repeats a table of codes, and there is none before");
         }

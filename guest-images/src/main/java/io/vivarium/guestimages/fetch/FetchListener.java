@@ -8,6 +8,8 @@ public interface FetchListener {
     /// Takes no notice.
     FetchListener NONE = (String item, long bytes, long total, boolean cached) -> {};
 
+    /// Some bytes of an item have come.
+    ///
     /// @param item a digest, or the name of a package
     /// @param bytes how many are there
     /// @param total how many there will be

@@ -128,6 +128,8 @@ final class ResponseBody extends InputStream implements BodySubscriber<InputStre
 
     @Override
     public void close() {
-        subscription.thenAccept(Flow.Subscription::cancel);
+        if (!subscription.cancel(false) && !subscription.isCancelled()) {
+            subscription.join().cancel();
+        }
     }
 }

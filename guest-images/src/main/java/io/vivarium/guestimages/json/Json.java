@@ -21,7 +21,7 @@ public sealed interface Json {
     }
 
     /// A number.
-    record Number(BigDecimal value) implements Json {
+    record Numeral(BigDecimal value) implements Json {
         @Override
         public String kind() {
             return "a number";
@@ -58,9 +58,9 @@ public sealed interface Json {
     }
 
     /// An object; its members stay in their order.
-    record Object(Map<String, Json> members) implements Json {
+    record Dictionary(Map<String, Json> members) implements Json {
         /// Copies the map.
-        public Object {
+        public Dictionary {
             members = Collections.unmodifiableMap(new LinkedHashMap<>(members));
         }
 

@@ -26,6 +26,8 @@ public final class JsonParser {
         this.text = text;
     }
 
+    /// The value that a text stands for.
+    ///
     /// @throws JsonException these are not the bytes of a JSON text
     public static Json parse(byte[] bytes) throws JsonException {
         String text;
@@ -105,7 +107,7 @@ public final class JsonParser {
         Map<String, Json> members = new LinkedHashMap<>();
         skipSpace();
         if (accept('}')) {
-            return new Json.Object(members);
+            return new Json.Dictionary(members);
         }
         do {
             skipSpace();
@@ -122,7 +124,7 @@ public final class JsonParser {
             skipSpace();
         } while (accept(','));
         require('}');
-        return new Json.Object(members);
+        return new Json.Dictionary(members);
     }
 
     private Json array(int depth) throws JsonException {
@@ -160,7 +162,7 @@ public final class JsonParser {
             throw new JsonException("JSON has a number of more than " + MAX_NUMBER_LENGTH + " characters");
         }
         try {
-            return new Json.Number(new BigDecimal(text.substring(start, at)));
+            return new Json.Numeral(new BigDecimal(text.substring(start, at)));
         } catch (NumberFormatException e) {
             throw new JsonException("JSON has a number whose exponent is too large at character " + start);
         }

@@ -12,14 +12,16 @@ import java.util.Optional;
 ///
 /// @param path where the object is, for errors; empty for the outermost
 /// @param object the object
-public record JsonReader(String path, Json.Object object) {
+public record JsonReader(String path, Json.Dictionary object) {
     /// An object without members.
-    public static final Json.Object EMPTY = new Json.Object(Map.of());
+    public static final Json.Dictionary EMPTY = new Json.Dictionary(Map.of());
 
+    /// The object that a text stands for.
+    ///
     /// @throws JsonException these are not the bytes of a JSON object
     public static JsonReader parse(byte[] bytes) throws JsonException {
         Json value = JsonParser.parse(bytes);
-        if (value instanceof Json.Object outermost) {
+        if (value instanceof Json.Dictionary outermost) {
             return new JsonReader("", outermost);
         }
         throw new JsonException("JSON has " + value.kind() + " where an object should be");
@@ -57,7 +59,7 @@ public record JsonReader(String path, Json.Object object) {
     /// A whole number that must be there, `0` or more.
     public long requiredSize(String name) throws JsonException {
         Json member = member(name).orElseThrow(() -> missing(name));
-        if (!(member instanceof Json.Number number)) {
+        if (!(member instanceof Json.Numeral number)) {
             throw wrong(name, "a number", member);
         }
         try {
@@ -83,7 +85,7 @@ public record JsonReader(String path, Json.Object object) {
     }
 
     private JsonReader reader(String name, Json value) throws JsonException {
-        if (value instanceof Json.Object child) {
+        if (value instanceof Json.Dictionary child) {
             return new JsonReader(path + name + ".", child);
         }
         throw wrong(name, "an object", value);

@@ -32,6 +32,8 @@ public record ImageReference(String registry, String repository, String tag, Opt
     private static final Pattern TAG = Pattern.compile("\\w[\\w.-]{0,127}");
     private static final Pattern WITH_TAG = Pattern.compile("(.*):([^/:]*)");
 
+    /// Reads a name.
+    ///
     /// @throws IllegalArgumentException `text` is not the name of an image
     public static ImageReference parse(String text) {
         String rest = text;

@@ -41,6 +41,8 @@ sealed interface Manifest {
         }
     }
 
+    /// Reads either.
+    ///
     /// @param announced the media type that came with the bytes; empty if none did
     /// @throws JsonException the bytes are neither an image nor a list, or one that is not
     ///     supported

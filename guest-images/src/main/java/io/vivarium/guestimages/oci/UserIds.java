@@ -40,7 +40,7 @@ public record UserIds(long uid, long gid) {
                 .map((String line) -> line.split(":", -1))
                 .filter((String[] fields) -> fields.length >= 4
                         && (fields[0].equals(user)
-                                || uid.isPresent() && number(fields[2]).equals(uid)))
+                                || (uid.isPresent() && number(fields[2]).equals(uid))))
                 .findFirst();
         long userId = uid.or(() -> entry.flatMap((String[] fields) -> number(fields[2])))
                 .orElseThrow(() -> new ImageException(

@@ -57,8 +57,9 @@ final class VerifiedStream extends FilterInputStream {
     /// @throws ImageException they are others
     void finish() throws IOException {
         byte[] ignored = new byte[1 << 16];
-        while (read(ignored, 0, ignored.length) >= 0) {
-            continue;
+        int read = 0;
+        while (read >= 0) {
+            read = read(ignored, 0, ignored.length);
         }
         if (count != descriptor.size()) {
             throw new ImageException(

@@ -21,17 +21,17 @@ class JsonParserTest {
     @Test
     void everyKind() throws JsonException {
         assertThat(parse(" {\"a\" : [1, -2.5e3, true, false, null, \"x\\n\\u00e9\\\\\"], \"b\":{}}\n"))
-                .isEqualTo(new Json.Object(Map.of(
+                .isEqualTo(new Json.Dictionary(Map.of(
                         "a",
                         new Json.Array(List.of(
-                                new Json.Number(BigDecimal.ONE),
-                                new Json.Number(new BigDecimal("-2.5e3")),
+                                new Json.Numeral(BigDecimal.ONE),
+                                new Json.Numeral(new BigDecimal("-2.5e3")),
                                 new Json.Flag(true),
                                 new Json.Flag(false),
                                 new Json.Null(),
                                 new Json.Text("x\né\\"))),
                         "b",
-                        new Json.Object(Map.of()))));
+                        new Json.Dictionary(Map.of()))));
     }
 
     @ParameterizedTest

@@ -9,6 +9,9 @@ import java.util.Arrays;
 public final class TarBytes {
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
+    /// An empty archive.
+    public TarBytes() {}
+
     public TarBytes entry(char type, String name, String link, byte[] content) {
         byte[] header = header(type, name.getBytes(StandardCharsets.UTF_8), link, content.length);
         return raw(header).raw(Arrays.copyOf(content, (content.length + 511) / 512 * 512));
