@@ -11,16 +11,16 @@ import org.jspecify.annotations.Nullable;
 
 /// A disk that a sandbox is to have: `/dev/vda` is its first, `/dev/vdb` its second, up to [SandboxSpec#MAX_DISKS].
 ///
-/// A disk's file is a regular file of the host, a multiple of [#SECTOR] bytes long, and is read and written while the
-// guest does
-/// so, never mapped: whatever happens to it, the guest sees an error, and this process none but a [DiskError]. As long
-// as a
-/// sandbox has it open for writing no other one can open it, in this process or another one, and none can open it for
-// writing
+/// A disk's file is a regular file of the host, a multiple of [#SECTOR] bytes long, and is read and
+/// written while the guest does
+/// so, never mapped: whatever happens to it, the guest sees an error, and this process none but a
+/// [DiskError]. As long as a
+/// sandbox has it open for writing no other one can open it, in this process or another one, and
+/// none can open it for writing
 /// while another one has it open at all (flock(2)).
 ///
-/// Immutable and reusable; each `with…` gives a changed copy. Equal disks have the same source, the same limits, and
-// the same
+/// Immutable and reusable; each `with…` gives a changed copy. Equal disks have the same source, the
+/// same limits, and the same
 /// listener.
 public final class Disk {
     /// The unit of a disk's size: 512 bytes.
@@ -43,8 +43,8 @@ public final class Disk {
     /// @param file on the host
     public record ReadOnly(Path file) implements Source {}
 
-    /// A file to which everything is written. What a program has written is in the host's page cache when its call
-    // returns, and
+    /// A file to which everything is written. What a program has written is in the host's page
+    /// cache when its call returns, and
     /// on stable storage after `fsync`.
     ///
     /// @param file on the host
@@ -56,8 +56,8 @@ public final class Disk {
     /// @param memory how much may be kept; beyond that, writing fails
     public record Overlay(Path base, Memory memory) implements Source {}
 
-    /// Zeros, and what is written, which is kept in memory and gone with the sandbox. What was not written, or was
-    // discarded,
+    /// Zeros, and what is written, which is kept in memory and gone with the sandbox. What was not
+    /// written, or was discarded,
     /// takes no memory.
     ///
     /// @param bytes its size
@@ -92,8 +92,8 @@ public final class Disk {
     }
 
     /// A file as it is now, to which the guest can write without changing it: what it writes is in memory, up to
-    /// [#DEFAULT_OVERLAY_MEMORY], and gone with the sandbox. Any number of sandboxes can have the same file at the
-    // same time, and
+    /// [#DEFAULT_OVERLAY_MEMORY], and gone with the sandbox. Any number of sandboxes can have the
+    /// same file at the same time, and
     /// none sees what the others write.
     public static Disk overlay(Path base) {
         return of(new Overlay(base, DEFAULT_OVERLAY_MEMORY));
@@ -110,8 +110,8 @@ public final class Disk {
         return of(new Scratch(bytes));
     }
 
-    /// How much an overlay may keep in memory; a program that writes more gets `EIO`. What the guest discards
-    // (`BLKDISCARD`) does
+    /// How much an overlay may keep in memory; a program that writes more gets `EIO`. What the
+    /// guest discards (`BLKDISCARD`) does
     /// not count any more.
     ///
     /// @param memory any amount
@@ -144,8 +144,8 @@ public final class Disk {
                 source, serial, new Limits(OptionalLong.of(bytesPerSecond), limits.requestsPerSecond), listener);
     }
 
-    /// How many requests a second the guest may make. A pause saves up what comes in a second, no more. A system call
-    // of a
+    /// How many requests a second the guest may make. A pause saves up what comes in a second, no
+    /// more. A system call of a
     /// program makes one request for each 256 KiB.
     ///
     /// @param requestsPerSecond 1 … [#MAX_RATE]

@@ -83,7 +83,8 @@ public final class Sandbox implements AutoCloseable {
         return start(Command.of(argv));
     }
 
-    /// Connects to a program in the sandbox that listens on a port of the family `AF_VSOCK` (vsock(7)); returns when the
+    /// Connects to a program in the sandbox that listens on a port of the family `AF_VSOCK`
+    /// (vsock(7)); returns when the
     /// program's kernel has accepted. Does not wait for a program to listen.
     ///
     /// @param port not negative

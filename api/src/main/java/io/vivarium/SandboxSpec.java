@@ -160,8 +160,8 @@ public final class SandboxSpec {
                 image, resources, new Defaults(defaults.env, defaults.workingDirectory, new User(uid, gid)), disks);
     }
 
-    /// Adds a disk. Sandboxes of one specification have each the same disks: a [Disk#writable] one can be only one
-    // sandbox's at a
+    /// Adds a disk. Sandboxes of one specification have each the same disks: a [Disk#writable] one
+    /// can be only one sandbox's at a
     /// time.
     ///
     /// @throws IllegalArgumentException if there are [#MAX_DISKS] already

@@ -414,7 +414,8 @@ class VsockTest {
                 .isThrownBy(() -> sandbox.connect(5999))
                 .withMessageContaining("5999")
                 .satisfies(e -> assertThat(e.port()).isEqualTo(5999));
-        assertThat(sandbox.exec(vsock("echo-client", 6999, "x")).stdout().text()).isEqualTo("connect: ECONNRESET\n");
+        assertThat(sandbox.exec(vsock("echo-client", 6999, "x")).stdout().text())
+                .isEqualTo("connect: ECONNRESET\n");
         assertThatThrownBy(() -> sandbox.connect(-1)).isInstanceOf(IllegalArgumentException.class);
     }
 

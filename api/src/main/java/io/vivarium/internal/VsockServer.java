@@ -107,8 +107,7 @@ public final class VsockServer implements VsockAcceptor {
     /// With the lock held.
     ///
     /// @return null when the sandbox has ended
-    private @Nullable VsockConnection await(long nanos, String late)
-            throws IOException, InterruptedException {
+    private @Nullable VsockConnection await(long nanos, String late) throws IOException, InterruptedException {
         long left = nanos;
         while (waiting.isEmpty() && !closed && !ended) {
             if (left <= 0) {

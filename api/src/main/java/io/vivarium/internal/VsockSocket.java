@@ -65,7 +65,8 @@ public final class VsockSocket implements VsockEnd {
                     long left = deadline - System.nanoTime();
                     if (left <= 0) {
                         socket.close();
-                        throw new SocketTimeoutException("no answer from vsock port %d within %s".formatted(port, limit));
+                        throw new SocketTimeoutException(
+                                "no answer from vsock port %d within %s".formatted(port, limit));
                     }
                     LockSupport.parkNanos(socket, left);
                 }

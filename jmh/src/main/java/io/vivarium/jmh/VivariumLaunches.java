@@ -98,8 +98,7 @@ final class VivariumLaunches implements AutoCloseable {
         List<Long> resets = Collections.synchronizedList(new ArrayList<>());
         try (RecordingStream events = new RecordingStream()) {
             events.enable(RESET_EVENT);
-            events.onEvent(
-                    RESET_EVENT, event -> resets.add(event.getDuration().toNanos()));
+            events.onEvent(RESET_EVENT, event -> resets.add(event.getDuration().toNanos()));
             events.startAsync();
             check(pool.call(sandbox -> sandbox.exec(command)));
             for (int i = 0; i < times; i++) {

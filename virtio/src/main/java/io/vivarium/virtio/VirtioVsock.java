@@ -674,7 +674,8 @@ public final class VirtioVsock implements VirtioDevice {
         }
         if (chain.remaining() != 0) {
             throw new VirtioFault(
-                    VirtioFault.Kind.BUFFER_DIRECTION, "device-readable bytes in a receive queue, queue " + queue.index());
+                    VirtioFault.Kind.BUFFER_DIRECTION,
+                    "device-readable bytes in a receive queue, queue " + queue.index());
         }
         if (chain.writable() <= VsockHeader.LENGTH) {
             throw new VirtioFault(

@@ -302,8 +302,7 @@ public final class VsockConnection {
                 throw new VirtioFault(
                         VirtioFault.Kind.PACKET_CREDIT,
                         "%s: fwd_cnt %s of %s bytes sent"
-                                .formatted(
-                                        this, Integer.toUnsignedString(fwdCnt), Integer.toUnsignedString(sent)));
+                                .formatted(this, Integer.toUnsignedString(fwdCnt), Integer.toUnsignedString(sent)));
             }
             peerFwdCnt = fwdCnt;
         }
@@ -335,7 +334,8 @@ public final class VsockConnection {
             throw new VirtioFault(
                     VirtioFault.Kind.PACKET_CREDIT,
                     "%s: a packet of %d bytes, %d are on their way, and there is room for %d"
-                            .formatted(this, length, Integer.toUnsignedLong(ring.received() - toldFwdCnt), toldBufAlloc));
+                            .formatted(
+                                    this, length, Integer.toUnsignedLong(ring.received() - toldFwdCnt), toldBufAlloc));
         }
         ring.put(chain, (int) length);
         VsockEnd told = end;
@@ -356,9 +356,7 @@ public final class VsockConnection {
 
     /// Whether the host may send bytes, if there is room.
     boolean maySend() {
-        return phase == Phase.ESTABLISHED
-                && (shutdown & SHUTDOWN_SEND) == 0
-                && (peerShutdown & SHUTDOWN_RECEIVE) == 0;
+        return phase == Phase.ESTABLISHED && (shutdown & SHUTDOWN_SEND) == 0 && (peerShutdown & SHUTDOWN_RECEIVE) == 0;
     }
 
     boolean hasPeerShutDownSending() {

@@ -184,8 +184,7 @@ final class AllocationTest {
 
     @Test
     void frames() {
-        VirtioNet net =
-                VirtioNet.builder(MacAddress.parse("52:54:00:12:34:56")).build();
+        VirtioNet net = VirtioNet.builder(MacAddress.parse("52:54:00:12:34:56")).build();
         byte[] sink = new byte[100];
         net.connect(frame -> frame.read(sink, 0, sink.length));
         try (DriverHarness driver = new DriverHarness(net)) {

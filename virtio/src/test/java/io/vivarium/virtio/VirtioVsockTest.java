@@ -83,8 +83,7 @@ final class VirtioVsockTest {
 
     private VsockConnection request(int guestPort) {
         driver.send(Packet.of(REQUEST, guestPort, HOST));
-        assertThat(driver.received())
-                .containsExactly(fromHost(RESPONSE, guestPort, HOST, 0));
+        assertThat(driver.received()).containsExactly(fromHost(RESPONSE, guestPort, HOST, 0));
         VsockConnection connection = accepted.getLast();
         connection.attach(end);
         return connection;
@@ -122,7 +121,9 @@ final class VirtioVsockTest {
     @Test
     void configurationSpace() {
         assertThat(driver.driver.read(DriverHarness.DEVICE_ID)).isEqualTo(19);
-        assertThat(driver.driver.offeredFeatures() & 0xffffff).as("streams alone").isEqualTo(1);
+        assertThat(driver.driver.offeredFeatures() & 0xffffff)
+                .as("streams alone")
+                .isEqualTo(1);
         assertThat(driver.driver.transport.read(DriverHarness.CONFIG, 8)).isEqualTo(3);
         assertThat(driver.driver.read(DriverHarness.CONFIG + 4)).isZero();
         assertThat(driver.driver.transport.read(DriverHarness.CONFIG, 1)).isEqualTo(3);
@@ -173,7 +174,8 @@ final class VirtioVsockTest {
         driver.send(Packet.of(RST, GUEST, connection.hostPort()));
         assertThat(connection.phase()).isEqualTo(Phase.REFUSED);
         driver.send(Packet.of(REQUEST, GUEST, HOST));
-        assertThat(driver.received()).containsExactly(fromHost(RST, GUEST, HOST, 0).withCredit(0, 0));
+        assertThat(driver.received())
+                .containsExactly(fromHost(RST, GUEST, HOST, 0).withCredit(0, 0));
         assertThat(device.connections()).isEmpty();
         assertNoFault();
     }
@@ -201,12 +203,17 @@ final class VirtioVsockTest {
     static Stream<Arguments> answeredWithReset() {
         return Stream.of(
                 Arguments.of("unknown type", Packet.of(RW, GUEST, HOST).withType(7)),
-                Arguments.of("sequential packets", Packet.of(REQUEST, GUEST, HOST).withType(2)),
-                Arguments.of("another destination", Packet.of(REQUEST, GUEST, HOST).to(9)),
-                Arguments.of("reserved bits of the destination", Packet.of(REQUEST, GUEST, HOST).to(1L << 32 | 2)),
+                Arguments.of(
+                        "sequential packets", Packet.of(REQUEST, GUEST, HOST).withType(2)),
+                Arguments.of(
+                        "another destination", Packet.of(REQUEST, GUEST, HOST).to(9)),
+                Arguments.of(
+                        "reserved bits of the destination",
+                        Packet.of(REQUEST, GUEST, HOST).to(1L << 32 | 2)),
                 Arguments.of("no connection: RW", Packet.of(RW, 1, HOST)),
                 Arguments.of("no connection: RESPONSE", Packet.of(RESPONSE, 1, HOST)),
-                Arguments.of("no connection: SHUTDOWN", Packet.of(SHUTDOWN, 1, HOST).withFlags(3)),
+                Arguments.of(
+                        "no connection: SHUTDOWN", Packet.of(SHUTDOWN, 1, HOST).withFlags(3)),
                 Arguments.of("no connection: CREDIT_REQUEST", Packet.of(CREDIT_REQUEST, 1, HOST)),
                 Arguments.of("no connection: invalid", Packet.of(0, 1, HOST)),
                 Arguments.of("from VMADDR_PORT_ANY", Packet.of(REQUEST, -1, HOST)),
@@ -266,8 +273,10 @@ final class VirtioVsockTest {
                         "reserved bits of the source",
                         VirtioFault.Kind.PACKET_SOURCE,
                         d -> d.send(Packet.of(RW, GUEST, HOST).from(1L << 32 | 3))),
-                fault("more than the credit", VirtioFault.Kind.PACKET_CREDIT, d -> d.send(
-                        Packet.of(RW, GUEST, HOST).with(text(WINDOW + 1)))),
+                fault(
+                        "more than the credit",
+                        VirtioFault.Kind.PACKET_CREDIT,
+                        d -> d.send(Packet.of(RW, GUEST, HOST).with(text(WINDOW + 1)))),
                 fault("more than is left of the credit", VirtioFault.Kind.PACKET_CREDIT, d -> {
                     d.send(Packet.of(RW, GUEST, HOST).with(text(WINDOW)));
                     d.send(Packet.of(RW, GUEST, HOST).with("x"));
@@ -344,7 +353,9 @@ final class VirtioVsockTest {
             assertThat(write(connection, source)).isEqualTo(30);
             got.append(payload(guest));
             guest.send(Packet.of(CREDIT_UPDATE, GUEST, HOST).withCredit(10, 30));
-            assertThat(write(connection, source)).as("the guest's buffer has shrunk").isZero();
+            assertThat(write(connection, source))
+                    .as("the guest's buffer has shrunk")
+                    .isZero();
             guest.send(Packet.of(RW, GUEST, HOST).with("x").withCredit(1000, 20));
             assertThat(write(connection, source)).as("an older packet's count").isEqualTo(120);
             got.append(payload(guest));
@@ -424,7 +435,8 @@ final class VirtioVsockTest {
         VsockConnection connection = accept();
         connection.shutdownOutput();
         connection.shutdownOutput();
-        assertThat(driver.received()).containsExactly(fromHost(SHUTDOWN, GUEST, HOST, 0).withFlags(2));
+        assertThat(driver.received())
+                .containsExactly(fromHost(SHUTDOWN, GUEST, HOST, 0).withFlags(2));
         assertThat(connection.write(bytes("x"))).isEqualTo(-1);
         driver.send(Packet.of(RW, GUEST, HOST).with("late"));
         driver.send(Packet.of(SHUTDOWN, GUEST, HOST).withFlags(2));
@@ -468,7 +480,8 @@ final class VirtioVsockTest {
         driver.send(Packet.of(RW, GUEST, HOST).with("unread"));
         connection.close();
         connection.close();
-        assertThat(driver.received()).containsExactly(fromHost(SHUTDOWN, GUEST, HOST, 6).withFlags(3));
+        assertThat(driver.received())
+                .containsExactly(fromHost(SHUTDOWN, GUEST, HOST, 6).withFlags(3));
         assertThat(connection.phase()).isEqualTo(Phase.CLOSING);
         driver.send(Packet.of(RW, GUEST, HOST).with("on its way"));
         assertThat(connection.read(new byte[1], 0, 1)).isEqualTo(-1);
@@ -590,8 +603,11 @@ final class VirtioVsockTest {
         driver.driver.queue(EVENT).add(Buffer.writable(address, 4));
         driver.driver.interrupts.drainPermits();
         driver.driver.kick(EVENT);
-        assertThat(Objects.requireNonNull(driver.driver.queue(EVENT).poll()).written()).isEqualTo(4);
-        assertThat(driver.driver.le32(address)).as("VIRTIO_VSOCK_EVENT_TRANSPORT_RESET").isZero();
+        assertThat(Objects.requireNonNull(driver.driver.queue(EVENT).poll()).written())
+                .isEqualTo(4);
+        assertThat(driver.driver.le32(address))
+                .as("VIRTIO_VSOCK_EVENT_TRANSPORT_RESET")
+                .isZero();
         assertThat(driver.driver.interrupts.tryAcquire()).isTrue();
         driver.driver.kick(EVENT);
         // Listeners have stayed.
@@ -674,14 +690,17 @@ final class VirtioVsockTest {
                         case 1 -> guest.provide(8);
                         case 2 -> guest.send(Packet.of(RESPONSE, GUEST, 1024));
                         case 3 -> guest.send(Packet.of(RW, GUEST, 1024).with("from guest"));
-                        case 4 -> assertThat(Objects.requireNonNull(connection).write(bytes("to guest")))
-                                .isEqualTo(8);
+                        case 4 ->
+                            assertThat(Objects.requireNonNull(connection).write(bytes("to guest")))
+                                    .isEqualTo(8);
                         case 5 -> {
                             assertThat(read(Objects.requireNonNull(connection))).isEqualTo("from guest");
                             connection.shutdownOutput();
                         }
-                        case 6 -> guest.send(
-                                Packet.of(SHUTDOWN, GUEST, 1024).withFlags(3).withCredit(65536, 8));
+                        case 6 ->
+                            guest.send(Packet.of(SHUTDOWN, GUEST, 1024)
+                                    .withFlags(3)
+                                    .withCredit(65536, 8));
                         default -> {}
                     }
                     got.addAll(guest.received());
@@ -711,10 +730,7 @@ final class VirtioVsockTest {
         driver.provide(8);
         assertThat(driver.received())
                 .extracting(Packet::op, Packet::dstPort)
-                .containsExactlyInAnyOrder(
-                        tuple(RST, 1),
-                        tuple(RESPONSE, GUEST),
-                        tuple(RST, GUEST + 1));
+                .containsExactlyInAnyOrder(tuple(RST, 1), tuple(RESPONSE, GUEST), tuple(RST, GUEST + 1));
         // The connections of a copy end, and the driver hears of it.
         other.resetTransport();
         VirtioVsock third = device();
