@@ -8,12 +8,12 @@ final class ClusterSet {
     private static final int LEAF_WORDS = 512;
     private static final int LEAF_BITS = LEAF_WORDS * Long.SIZE;
 
-    private final long @Nullable [][] leaves;
+    private final long[] @Nullable [] leaves;
     private long size;
 
     /// @param capacity one more than the highest number that it can contain
     ClusterSet(long capacity) {
-        leaves = new long @Nullable [Math.toIntExact(Math.ceilDiv(capacity, LEAF_BITS))][];
+        leaves = new long[Math.toIntExact(Math.ceilDiv(capacity, LEAF_BITS))] @Nullable [];
     }
 
     /// How many clusters it contains.
@@ -22,13 +22,13 @@ final class ClusterSet {
     }
 
     boolean contains(long cluster) {
-        long[] leaf = leaves[(int) (cluster / LEAF_BITS)];
+        long @Nullable [] leaf = leaves[(int) (cluster / LEAF_BITS)];
         return leaf != null && (leaf[word(cluster)] & bit(cluster)) != 0;
     }
 
     void add(long cluster) {
         int index = (int) (cluster / LEAF_BITS);
-        long[] leaf = leaves[index];
+        long @Nullable [] leaf = leaves[index];
         if (leaf == null) {
             leaf = new long[LEAF_WORDS];
             leaves[index] = leaf;
@@ -40,7 +40,7 @@ final class ClusterSet {
     }
 
     void remove(long cluster) {
-        long[] leaf = leaves[(int) (cluster / LEAF_BITS)];
+        long @Nullable [] leaf = leaves[(int) (cluster / LEAF_BITS)];
         if (leaf != null && (leaf[word(cluster)] & bit(cluster)) != 0) {
             leaf[word(cluster)] &= ~bit(cluster);
             size--;

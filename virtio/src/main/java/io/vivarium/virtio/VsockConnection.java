@@ -371,7 +371,7 @@ public final class VsockConnection {
         sent += bytes;
     }
 
-    /// @return whether a packet about the host's buffer became due
+    /// The host has read: whether a packet about its buffer became due.
     boolean creditFreed() {
         if (!creditIsWorthAPacket()) {
             return false;
