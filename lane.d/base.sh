@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Sourced by ./lane. build_base: what L1, the machine that QEMU runs, has besides the project: kernel, initial RAM disk,
+# Sourced by ./lane. build_base: what L1, the machine that is emulated, has besides the project: kernel, initial RAM disk,
 # and a root with busybox, a Java runtime, JUnit, and gcc for the tests that compile programs. In $base, kept by content.
 # build_aot_cache: JUnit and the other libraries as the JVM wants them (JEP 483), which halves the time to the first test.
 
 lane_java_modules=java.base,java.compiler,java.instrument,java.logging,java.management,java.xml,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs
 # Loaded in this order, with what they need.
-lane_kernel_modules=(virtio_pci virtio_blk kvm-amd)
+lane_modules_amd=(virtio_pci virtio_blk kvm-amd)
+lane_modules_intel=(kvm-intel)
+# Of this machine, for the tests that run them in a guest and beside it. Those that are not here, the tests do without.
+lane_programs=(/bin/{bash,bash-static,dash,ls} /usr/bin/{ldd,make,sort})
 
 build_base() {
   local key
@@ -15,18 +18,21 @@ build_base() {
     echo "$debian"
     gcc --version
     dpkg-query -W libc6-dev linux-libc-dev binutils
+    sha256sum "${lane_programs[@]}"
   ) 2>&1 | sha256sum | cut -c 1-16)"
   base="$cache/base-$key"
   [ ! -e "$base/.complete" ] || return 0
   say "making L1's root: Java, gcc, busybox (once)"
-  need_tool gcc "apt install gcc libc6-dev"
-  need_tool mke2fs "apt install e2fsprogs"
-  need_space "$cache" 700
+  need_space "$cache" 900
   rm -rf "$base.new"
   mkdir -p "$base.new/root"
   extract_kernel "$base.new/vmlinux"
-  build_initrd "$base.new"
+  build_initrd "$base.new" amd "${lane_modules_amd[@]}"
+  build_initrd "$base.new" intel "${lane_modules_intel[@]}"
   build_root "$base.new/root"
+  # Bochs has all in memory: without the compiler.
+  archive "$base.new/root" "$base.new/root.cpio"
+  copy_gcc "$base.new/root"
   make_disk "$base.new/root" "$base.new/root.ext4" 16
   # What the root has as /java also runs here, to make the cache for it.
   mv "$base.new/root/java" "$base.new/java"
@@ -50,27 +56,34 @@ extract_kernel() {
   offset=$(((sectors + 1) * 512 + $(number_at "$image" $((0x248)))))
   length="$(number_at "$image" $((0x24c)))"
   # The legacy LZ4 format ends in the unpacked size, which is no block: lz4 complains behind the last byte.
-  tail -c "+$((offset + 1))" "$image" | head -c "$((length - 4))" | debian_run usr/bin/lz4 lz4 -dc >"$1" || :
+  tail -c "+$((offset + 1))" "$image" | head -c "$((length - 4))" | packaged_run "$debian" usr/bin/lz4 lz4 -dc >"$1" || :
   [ "$(head -c 4 "$1" | od -An -t x1 | tr -d ' ')" = 7f454c46 ] ||
     stop "the kernel in $image is not packed with LZ4, which is what ./lane knows"
 }
 
+# archive <directory> <file>: as an initial RAM disk.
+archive() {
+  (cd "$1" && find . | "$debian/bin/busybox" cpio -o -H newc -R 0:0) >"$2" 2>/dev/null
+}
+
+# build_initrd <directory> <amd or intel> <modules>
 build_initrd() {
-  local ram="$1/initrd" version module number=100
+  local directory="$1" ram="$1/initrd" kind="$2" version module number=100
+  shift 2
   version="$(basename "$debian"/lib/modules/*)"
   mkdir -p "$ram"/{bin,dev,proc,sys,modules,root}
   cp "$debian/bin/busybox" "$ram/bin/"
   cp "$lane_parts/init" "$ram/init"
   chmod 755 "$ram/init"
-  debian_run bin/kmod depmod -b "$debian" "$version"
-  debian_run bin/kmod modprobe -d "$debian" -S "$version" --show-depends -a "${lane_kernel_modules[@]}" |
-    awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$1/modules"
+  packaged_run "$debian" bin/kmod depmod -b "$debian" "$version"
+  packaged_run "$debian" bin/kmod modprobe -d "$debian" -S "$version" --show-depends -a "$@" |
+    awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$directory/modules"
   while read -r module; do
     strip -g -o "$ram/modules/$number-$(basename "$module")" "$module"
     number=$((number + 1))
-  done <"$1/modules"
-  (cd "$ram" && find . | "$debian/bin/busybox" cpio -o -H newc -R 0:0) >"$1/initrd.cpio" 2>/dev/null
-  rm -rf "$ram" "$1/modules"
+  done <"$directory/modules"
+  archive "$ram" "$directory/$kind.cpio"
+  rm -rf "$ram" "$directory/modules"
 }
 
 build_root() {
@@ -85,20 +98,20 @@ build_root() {
   done
   echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
   echo 'root:x:0:' >"$root/etc/group"
-  copy_programs "$root" /bin/bash /bin/ls /usr/bin/sort /usr/bin/ldd
+  copy_programs "$root" "${lane_programs[@]}"
   # Without a locale Java would write the arguments of programs in ASCII.
   [ ! -d /usr/lib/locale/C.utf8 ] || cp -r --parents /usr/lib/locale/C.utf8 "$root"
   "$JAVA_HOME/bin/jlink" --add-modules "$lane_java_modules" --generate-cds-archive --strip-debug --no-header-files --no-man-pages \
     --output "$root/java" >/dev/null
-  copy_gcc "$root"
   copy_libraries "$root" "$root"/java/bin/java "$root"/java/lib/*.so "$root"/java/lib/server/*.so
 }
 
-# copy_programs <root> <programs>: from this machine, for the tests that run them in a guest and beside it.
+# copy_programs <root> <programs>
 copy_programs() {
   local root="$1" program
   shift
   for program in "$@"; do
+    [ -e "$program" ] || continue
     # A link to busybox would be written through.
     rm -f "$root/$program"
     cp -L "$program" "$root/$program"
@@ -140,8 +153,9 @@ copy_libraries() {
   done
 }
 
-# The options that must be the same when the cache is made and when it is used.
-lane_jvm_options="-XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED"
+# The options that must be the same when the cache is made and when it is used. No machine code in it: it would be this
+# processor's, which has instructions that the emulated one has not.
+lane_jvm_options="-XX:+UnlockDiagnosticVMOptions -XX:-AOTAdapterCaching -XX:-AOTStubCaching -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED"
 
 # $aot, from a rehearsal here: a few tests that need no KVM. The JVM compares file times, so libraries are copied with them.
 build_aot_cache() {

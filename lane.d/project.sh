@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by ./lane. build_project: modules, test classes and the libraries of the tests, with Maven, when they are older
-# than the sources. make_project_disk: what L1 sees of them, as /project.
+# than the sources. lay_out_project: what L1 sees of them, as /project.
 
 modules_with_tests=(kvm virtio snapshot guest-images api)
 
@@ -27,14 +27,17 @@ build_project() {
     stop "$work/libraries is not there: build with ./mvnw -Plane package, or run without --no-build"
 }
 
-make_project_disk() {
-  local project="$work/project" module jar name
-  local roots=() path=()
+# lay_out_project <directory>
+lay_out_project() {
+  local project="$1" module jar name
+  local path=()
   rm -rf "$project"
   mkdir -p "$project"
   # All in one folder: the AOT cache stands for class paths that begin with the same folder.
   cp -p "$work"/libraries/*.jar "$project/"
   cp "$aot" "$project/aot"
+  # What the tests made of their sources when they ran here. The rest they compile in L1, as far as gcc does.
+  [ ! -d "$work/programs" ] || cp -r "$work/programs" "$project/"
   for module in "${modules_with_tests[@]}"; do
     for jar in "$here/$module"/target/vivarium-*.jar; do
       case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
@@ -42,31 +45,42 @@ make_project_disk() {
       path+=("$(basename "$jar")")
     done
     cp -rp "$here/$module/target/test-classes" "$project/$module-tests"
-    roots+=("$module-tests")
     path+=("$module-tests")
   done
   write_arguments >"$project/arguments"
-  need_space "$work" 200
-  make_disk "$project" "$work/project.ext4" 8
-  rm -rf "$project"
 }
 
 # The java command line in L1. Modules and tests are on the class path: their packages then are one and the same.
+# The tests' own limits are for a real processor; here the one of ./lane holds.
 write_arguments() {
   cat <<ARGUMENTS
 -XX:AOTCache=/project/aot $lane_jvm_options -Xmx768m
 -Dvivarium.test.effort=1
+-Dvivarium.test.programs=/project/programs
 -cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
 org.junit.platform.console.ConsoleLauncher execute
 --fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/run/reports
 --include-tag=$tag --exclude-tag=jazzer
+--config=junit.jupiter.execution.timeout.mode=disabled
 ARGUMENTS
-  if [ "${#selection[@]}" -gt 0 ]; then
-    for name in "${selection[@]}"; do
-      echo "--include-classname=(.*[.])?${name//./[.]}"
+  tagged_classes | sed 's/^/--select-class=/'
+}
+
+# The classes that have the tag somewhere, and were asked for. JUnit could look for them itself, but it loads every class
+# there is for that.
+tagged_classes() {
+  local module file class asked
+  for module in "${modules_with_tests[@]}"; do
+    { grep -rl --include='*.java' -F "@Tag(\"$tag\")" "$here/$module/src/test/java" || :; } | while read -r file; do
+      class="${file#"$here/$module/src/test/java/"}"
+      class="${class%.java}"
+      class="${class//\//.}"
+      if [ "${#selection[@]}" -eq 0 ]; then
+        echo "$class"
+      fi
+      for asked in "${selection[@]}"; do
+        case ".$class" in *".$asked") echo "$class" ;; esac
+      done
     done
-  else
-    echo "--include-classname=.*"
-  fi
-  echo "--scan-classpath=$(printf '/project/%s:' "${roots[@]}")"
+  done | sort
 }

@@ -10,6 +10,7 @@
 
 #include "kvm.h"
 #include "machine.h"
+#include "reset.h"
 #include "samples.h"
 #include "saved.h"
 #include "wake.h"
@@ -61,7 +62,7 @@ static void launch(struct machine *machine)
 
 int main(int argc, char **argv)
 {
-	static struct machine fresh, running;
+	static struct machine fresh, running, used;
 
 	if (argc != 4)
 		errx(2, "usage: %s <kernel ELF> <root image> <iterations>", argv[0]);
@@ -78,9 +79,17 @@ int main(int argc, char **argv)
 	struct samples output = samples_new("launch-output", iterations);
 	struct samples whole = samples_new("launch-exec-close", iterations);
 	struct samples exec = samples_new("exec", iterations);
+	struct samples reset = samples_new("reset", iterations);
+	struct samples reset_exec = samples_new("reset-exec", iterations);
 
 	launch(&running);
 	machine_run(&running, NULL);
+	machine_create(&used, &kvm, &booted.template, &image);
+	machine_restore(&used, &booted);
+	reset_prepare(&booted, &used);
+	agent_greet(&used.agent);
+	machine_run(&used, &used.agent.hello_at);
+	run_command(&used);
 	for (unsigned long i = 0; i < WARM_UP + iterations; i++) {
 		uint64_t launch_start = monotonic_ns();
 		launch(&fresh);
@@ -93,7 +102,17 @@ int main(int argc, char **argv)
 		uint64_t exec_end = running.agent.exited_at;
 		machine_run(&running, NULL);
 
+		uint64_t reset_start = monotonic_ns();
+		machine_reset(&used, &booted);
+		uint64_t reset_end = monotonic_ns();
+		agent_greet(&used.agent);
+		machine_run(&used, &used.agent.hello_at);
+		run_command(&used);
+		uint64_t used_end = used.agent.exited_at;
+
 		if (i >= WARM_UP) {
+			samples_add(&reset, reset_end - reset_start);
+			samples_add(&reset_exec, used_end - reset_start);
 			samples_add(&hello, fresh.agent.hello_at - launch_start);
 			samples_add(&output, fresh.agent.output_at - launch_start);
 			samples_add(&whole, launch_end - launch_start);
@@ -101,9 +120,12 @@ int main(int argc, char **argv)
 		}
 	}
 	machine_destroy(&running);
+	machine_destroy(&used);
 	samples_finish(&hello);
 	samples_finish(&output);
 	samples_finish(&whole);
 	samples_finish(&exec);
+	samples_finish(&reset);
+	samples_finish(&reset_exec);
 	return 0;
 }

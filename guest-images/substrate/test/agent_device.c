@@ -202,8 +202,31 @@ static void send_to_agent(void)
 		set_doorbell(q, !device.quiet || device.to_agent_sent < device.to_agent.length);
 }
 
+u32 fake_take(u32 queue, struct vring_desc **chain, u32 most, u32 *head)
+{
+	struct fake_queue *q = &device.queue[queue];
+	u32 count = 0;
+
+	if (!more(q)) {
+		if (q->ready)
+			set_doorbell(q, true);
+		return 0;
+	}
+	*head = avail(q)->ring[q->next_avail++ % q->size];
+	for (struct vring_desc *d = descriptor(q, *head);; d = descriptor(q, d->next)) {
+		CHECK(count < most && d->len > 0);
+		chain[count++] = d;
+		if (!(d->flags & VRING_DESC_F_NEXT))
+			return count;
+	}
+}
+
 void fake_work(void)
 {
+	if (device.work) {
+		device.work();
+		return;
+	}
 	if (device.queue[TEXT_TX].ready)
 		drain(&device.queue[TEXT_TX], &device.text);
 	if (device.queue[CONTROL_TX].ready)
@@ -243,6 +266,8 @@ u32 mmio_read32(const void *at)
 	case VIRTIO_MMIO_QUEUE_NUM_MAX: return device.queue_sel < 6 ? device.queue_max[device.queue_sel] : 0;
 	case VIRTIO_MMIO_STATUS: return device.status;
 	}
+	if (offset >= VIRTIO_MMIO_CONFIG && offset < VIRTIO_MMIO_CONFIG + sizeof(device.config))
+		return device.config[(offset - VIRTIO_MMIO_CONFIG) / 4];
 	test_fail(__FILE__, __LINE__, "reads register 0x%x", offset);
 }
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_shim.h"
 
+#include "../src/virtio/virtio.h"
+#include "../src/virtio/vsock.h"
+
 #include <sanitizer/asan_interface.h>
 #include <stdarg.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/sched.h>
+#include <substrate/scheduler.h>
 #include <substrate/syscall.h>
 #include <substrate/time.h>
 #include <substrate/uaccess.h>
@@ -222,6 +226,8 @@ void realtime_set(u64 ns)
 	kernel.realtime = ns;
 }
 
+void boot_id_renew(void) {}
+
 void random_reseed(const void *seed, size_t n)
 {
 	CHECK_EQ(n, sizeof(kernel.seed));
@@ -238,6 +244,10 @@ void poll_wait(struct poll_table *table, struct wait_queue *q)
 
 /* The queue that the one task waits at: only what wakes that one wakes the task. */
 static struct wait_queue *waited;
+
+/* The driver of sockets has a test of its own. */
+void virtio_vsock_probe(const struct virtio_device *found) { (void)found; }
+bool virtio_vsock_poll(void) { return false; }
 
 void wake_up(struct wait_queue *q)
 {
@@ -263,11 +273,8 @@ static bool poll_wakes(void)
 }
 
 /* As the idle loop does: polls, then sleeps until the device interrupts. */
-long wait_once(struct wait_queue *q, u64 deadline)
+static long idle(void)
 {
-	CHECK_EQ(deadline, NO_DEADLINE);
-	CHECK(q->waiters.next);
-	waited = q;
 	if (poll_wakes())
 		return 0;
 	for (;;) {
@@ -282,6 +289,26 @@ long wait_once(struct wait_queue *q, u64 deadline)
 			test_fail(__FILE__, __LINE__, "something came without an interrupt: the machine would sleep on");
 		return 0;
 	}
+}
+
+long wait_once(struct wait_queue *q, u64 deadline)
+{
+	CHECK_EQ(deadline, NO_DEADLINE);
+	CHECK(q->waiters.next);
+	waited = q;
+	return idle();
+}
+
+void task_wake(struct task *task)
+{
+	CHECK(task == current_task());
+	kernel.wakes++;
+}
+
+void wait_uninterrupted(void)
+{
+	waited = NULL;
+	idle();
 }
 
 /* ---- files ---- */

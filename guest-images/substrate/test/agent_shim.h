@@ -118,8 +118,12 @@ struct fake_queue {
 	bool paused; /* nor here, until its interrupt is acknowledged */
 };
 
+struct vring_desc;
+
 struct fake_device {
 	u32 magic, version, id, features, queue_max[6];
+	u32 config[16];
+	void (*work)(void); /* instead of a console's: on the queues that are not held */
 	bool refuse_features, quiet; /* quiet: asks for no doorbells where it can do without */
 	const char *port_name;       /* of port 1 */
 	int pause_after;             /* chains taken in one go; 0: all */
@@ -143,6 +147,8 @@ void fake_reset(void);              /* a good device */
 void fake_probe(void);              /* virtio_mmio_probe of it */
 void fake_work(void);               /* all of its queues that are not held */
 void fake_send(const void *bytes, size_t n); /* to the agent */
+/* The next chain of a queue that is not held: at most `most` descriptors, how many; 0: there is none. */
+u32 fake_take(u32 queue, struct vring_desc **chain, u32 most, u32 *head);
 void fake_complete(u32 queue, u32 id, u32 length); /* a used element, right or wrong */
 
 #endif

@@ -4,9 +4,9 @@
 net_test := $(BUILD)/test/net_test
 net_test_flags := -std=gnu11 -O1 -g -DSUBSTRATE_HOST_TEST -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -fno-common -ffreestanding -fno-strict-aliasing $(warnings) $(includes)
-net_test_sources := test/net_test.c src/mm/iobuf.c $(wildcard src/net/*.c) src/event/epoll.c src/event/anonymous.c src/event/eventfd.c
+net_test_sources := test/net_test.c test/vsock_host.c src/mm/iobuf.c $(wildcard src/net/*.c) src/event/epoll.c src/event/anonymous.c src/event/eventfd.c
 
-$(net_test): $(net_test_sources) $(wildcard include/substrate/*.h src/net/*.h src/event/*.h src/*/syscalls.tbl)
+$(net_test): $(net_test_sources) $(wildcard include/substrate/*.h src/net/*.h src/virtio/vsock.h src/event/*.h test/vsock_host.h src/*/syscalls.tbl)
 	@mkdir -p $(@D)
 	$(CC) $(net_test_flags) -o $@ $(net_test_sources)
 

@@ -3,6 +3,7 @@
  * Host test of sockets and epoll under the sanitizers: random calls on random descriptors, with memory that runs out now and
  * then. Nothing may be used after it is freed, and nothing may be left when all is closed.
  */
+#include <substrate/device.h>
 #include <substrate/epoll.h>
 #include <substrate/err.h>
 #include <substrate/fs.h>
@@ -13,12 +14,14 @@
 #include <substrate/syscall.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/timer.h>
 #include <substrate/uaccess.h>
 #include <linux/eventpoll.h>
 #include <linux/in.h>
 #include <linux/resource.h>
 #include "../src/net/abi.h"
 #include "../src/net/ports.h"
+#include "vsock_host.h"
 
 #include <substrate/string.h>
 
@@ -72,6 +75,9 @@ void kfree(const void *p)
 u64 frames_total(void) { return 2048; }
 u64 monotonic_ns(void) { return ++seed >> 20; }
 u64 deadline_after(u64 ns) { return ns; }
+void timer_init(struct timer *timer, void (*expired)(struct timer *timer)) { list_init(&timer->link); timer->expired = expired; }
+void timer_arm(struct timer *timer, u64 deadline) { (void)timer, (void)deadline; }
+void timer_disarm(struct timer *timer) { (void)timer; }
 
 void random_bytes(void *buf, size_t n)
 {
@@ -237,6 +243,7 @@ void fd_remove(struct fd_table *t, int fd, const struct file *file)
 
 /* ---- calls ---- */
 
+#define SYSCALL_PARTIAL(name, arguments, missing) SYSCALL(name, arguments)
 #define SYSCALL(name, arguments) long sys_##name(struct pt_regs *regs);
 #include "../src/event/syscalls.tbl"
 #include "../src/net/syscalls.tbl"
@@ -273,6 +280,14 @@ static struct sockaddr_in inet_name(void)
 	static const u32 hosts[] = { 0, 0x7f000001, 0x7f000002, 0xc0000201 };
 	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = __builtin_bswap16(ports[next_random(5)]),
 		                         .sin_addr = { __builtin_bswap32(hosts[next_random(4)]) } };
+}
+
+/* Of this machine and of the host; the latter has ports that are small numbers. */
+static struct sockaddr_vm vsock_name(void)
+{
+	static const u32 cids[] = { VMADDR_CID_ANY, 1, 2, 2, 3, 7 };
+	return (struct sockaddr_vm){ .family = next_random(20) ? AF_VSOCK : AF_INET, .cid = cids[next_random(6)],
+		                         .port = next_random(20) ? 2000 + next_random(4) : VMADDR_PORT_ANY };
 }
 
 static u8 bytes[70000];
@@ -317,10 +332,12 @@ static void do_something(void)
 	int fd = (int)next_random(FDS), pair[2], one = (int)next_random(2), length = sizeof(one);
 	struct name name;
 	struct sockaddr_in in = inet_name();
+	struct sockaddr_vm vm = vsock_name();
+	u64 size = next_random(400000);
 	struct epoll_event event = { next_random(2) ? EPOLLIN | EPOLLOUT : EPOLLIN | EPOLLET, (u64)fd }, events[4];
 	u32 flags = next_random(2) ? SOCK_NONBLOCK : 0;
 
-	switch (next_random(22)) {
+	switch (next_random(28)) {
 	case 0:
 		CALL(socketpair, AF_UNIX, types[next_random(3)] | flags, 0, pair);
 		break;
@@ -381,6 +398,25 @@ static void do_something(void)
 	case 19:
 		receive_something(fd);
 		break;
+	case 20:
+		CALL(socket, AF_VSOCK, SOCK_STREAM | flags, 0);
+		break;
+	case 21:
+		CALL(bind, fd, &vm, sizeof(vm));
+		break;
+	case 22:
+		CALL(connect, fd, &vm, sizeof(vm));
+		break;
+	case 23:
+		CALL(setsockopt, fd, AF_VSOCK, next_random(4), &size, sizeof(size));
+		break;
+	case 24:
+		length = 16;
+		CALL(getsockopt, fd, AF_VSOCK, next_random(9), bytes, &length);
+		break;
+	case 25:
+		devices_poll();
+		break;
 	default:
 		close_fd((u32)fd);
 	}
@@ -391,6 +427,7 @@ static void everything_is_freed(void)
 {
 	for (u32 fd = 0; fd < FDS; fd++)
 		close_fd(fd);
+	vsock_host_ends();
 	memory_fails = false;
 	long fd = CALL(socket, AF_UNIX, SOCK_STREAM, 0);
 	CHECK(fd >= 0);

@@ -8,6 +8,7 @@
 enum {
 	AREA_SHARED = 1,
 	AREA_NOT_COPIED = 2, /* a forked process does not have it (MADV_DONTFORK) */
+	AREA_KERNEL = 8,     /* pages of the kernel's image (mm_map_kernel) */
 	AREA_WIPED = 4,      /* it finds zeroes there (MADV_WIPEONFORK) */
 };
 
@@ -44,6 +45,8 @@ ssize_t mm_read(struct mm *mm, u64 address, void *buf, size_t length);
 long mm_discard(struct mm *mm, u64 address, u64 length);
 /* Changes the flags of the areas of a range, all of it mapped. 0, -ENOMEM, -EINVAL. */
 long mm_mark(struct mm *mm, u64 address, u64 length, u32 set, u32 clear);
+/* Maps pages of the kernel's image over a range that is mapped without access; a program that may write gets its own copies. */
+long mm_map_kernel(struct mm *mm, u64 address, paddr_t first, u64 length, int prot);
 /* As mremap(2). */
 long mm_remap(struct mm *mm, u64 address, u64 old_length, u64 new_length, int flags, u64 new_address);
 

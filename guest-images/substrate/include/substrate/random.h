@@ -8,4 +8,7 @@
 void random_bytes(void *buf, size_t n);
 void random_reseed(const void *seed, size_t n);
 
+/* What /proc/sys/kernel/random/boot_id says is another from now on: the machine was saved, and is not the only one that goes on. */
+void boot_id_renew(void);
+
 #endif

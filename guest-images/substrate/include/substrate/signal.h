@@ -5,6 +5,7 @@
 
 #include <asm/siginfo.h>
 #include <substrate/task.h>
+#include <substrate/uaccess.h>
 
 struct sigaction_table *signals_new(void);
 /* For a new process: the same handlers (`share`: for ever the same, CLONE_SIGHAND) and nothing pending. */
@@ -22,18 +23,33 @@ bool signal_pending_fatal(void);
 void signal_child_ended(struct process *parent, const struct process *child);
 void signal_parent_ended(struct process *child);
 
-/* What waitid(2) and SIGCHLD say of a child's end. */
+/* That the child was stopped (CLD_STOPPED) or goes on (CLD_CONTINUED), unless the parent does not want to know (SA_NOCLDSTOP). */
+void signal_child_stopped(struct process *parent, const struct process *child, int code, int status);
+
+/* What waitid(2) and SIGCHLD say of a child's end; and of anything else that happened to it. */
 void child_info(siginfo_t *info, const struct process *child);
+void child_state_info(siginfo_t *info, const struct process *child, int code, int status);
+/* Stops the process if a pending signal says so, or waits where it is stopped: until it goes on. True when there was cause. */
+bool signals_stop(void);
+/* The thread has to end, stopped or not: the process does, another thread executes a program, or SIGKILL came. */
+bool signal_ends(const struct task *task);
+/* Sends any signal with what is to be known of it; `task` NULL: to the process as a whole. 0, -EAGAIN. */
+long signal_send_info(struct process *process, struct task *task, int signo, const siginfo_t *info);
 
 /* As signal_send, from nobody: SI_KERNEL. */
 void signal_send_kernel(struct process *process, int signo);
-/* struct process.itimer's callback. */
-void itimer_expired(struct timer *timer);
+/* As kill(2) or, with `info` of the program's, as rt_sigqueueinfo(2): with the rights that the current process has. */
+long signal_send_checked(struct process *process, int signo, const siginfo_t __user *info);
+/* The alarms of setitimer(2). */
+void itimers_init(struct process *process);
+void itimers_disarm(struct process *process);
 
 /* Takes the lowest of these signals that is pending for the current task: its number, or 0. */
 int signal_take(u64 set, siginfo_t *info);
 /* Those of the set that are pending for the current task. */
 u64 signal_pending_of(u64 set);
+/* Those that are for any thread of the process. */
+struct pending *signals_pending_of_process(struct process *process);
 /* Woken whenever a signal becomes pending, for whomever: a queue of a process would go away with it. */
 extern struct wait_queue signal_arrivals;
 

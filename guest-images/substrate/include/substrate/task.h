@@ -4,7 +4,9 @@
 #define SUBSTRATE_TASK_H
 
 #include <asm/signal.h>
+#include <substrate/cpu_timer.h>
 #include <substrate/list.h>
+#include <substrate/pending.h>
 #include <substrate/regs.h>
 #include <substrate/sched.h>
 #include <substrate/timer.h>
@@ -41,6 +43,7 @@ struct process {
 	u64 tree; /* which of the host's programs it descends from: a number that is never used again */
 	struct process *parent; /* NULL: the agent, which is init */
 	struct list children, sibling;
+	struct list pidfds;
 	struct wait_queue child_events; /* for wait4(2) and waitid(2) */
 	struct credentials cred;
 	struct node *executable; /* held; /proc/<pid>/exe */
@@ -51,6 +54,8 @@ struct process {
 	bool exiting, no_new_privs;
 	bool zombie;   /* ended, and not waited for yet: has no threads, memory, files or signals any more */
 	bool executed; /* execve(2) since it was made */
+	u32 stop_signal; /* what stopped it; 0: it runs */
+	enum { STOP_TOLD, STOP_NEW, CONTINUE_NEW } stop_news; /* what wait4(2) has not told the parent yet */
 	bool subreaper;
 	u32 exit_signal;        /* what the parent gets at the end; 0: nothing */
 	u32 death_signal;       /* what it gets when the parent ends: prctl(PR_SET_PDEATHSIG) */
@@ -61,6 +66,10 @@ struct process {
 	struct { u64 user_ns, system_ns, max_resident; } reaped; /* of children that were waited for, and of theirs */
 	struct timer itimer; /* ITIMER_REAL */
 	u64 itimer_interval; /* ns; 0: rings once */
+	struct { struct cpu_timer timer; u64 interval; } cpu_itimers[2]; /* ITIMER_VIRTUAL, ITIMER_PROF */
+	struct list cpu_timers;   /* those that are armed */
+	struct list posix_timers; /* of timer_create(2) */
+	s32 nice; /* -20…19; kept and told, there is one class of tasks */
 	u64 rlimit[16][2]; /* RLIMIT_*: soft, hard */
 };
 
@@ -82,7 +91,8 @@ struct task {
 	bool timed_out;
 	u64 fs_base, gs_base;
 	void *xsave; /* 64-byte aligned; valid while not running */
-	u64 signals_blocked, signals_pending;
+	struct pending pending; /* signals for this thread alone */
+	u64 signals_blocked;
 	u64 signals_waited;  /* by rt_sigtimedwait */
 	u64 saved_blocked;   /* to come back after rt_sigsuspend */
 	bool restore_blocked;

@@ -18,6 +18,9 @@ u64 deadline_after(u64 ns);
 /* When monotonic_ns() will be where realtime_ns() is `ns`. */
 u64 realtime_to_monotonic(u64 ns);
 
+/* The kernel's page with what the vDSO needs. */
+const void *clock_page_address(void);
+
 /* At boot: the TSC's frequency, 0: from CPUID. */
 void time_init(u64 tsc_khz);
 

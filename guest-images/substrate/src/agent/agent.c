@@ -82,6 +82,7 @@ static void on_hello(const struct frame_header *header, u8 *payload)
 	/* Any number of machines may have been made from one in this state: from here on each has randomness of its own. */
 	random_reseed(payload + 12, AGENT_SEED_BYTES);
 	memset(payload + 12, 0, AGENT_SEED_BYTES);
+	boot_id_renew();
 	greeted = true;
 	frame_begin(FRAME_HELLO_ANSWER, 0);
 	frame_u32(AGENT_VERSION);
@@ -228,8 +229,8 @@ static enum payload_use on_header(const struct frame_header *header)
 		refuse(header, kind->to_process ? "process 0 is the agent" : "the frame is for the agent, not for a process");
 	else if (header->length < kind->length_min || header->length > kind->length_max)
 		refuse(header, "a payload of %u bytes", header->length);
-	else if (greeted == (header->type == FRAME_HELLO))
-		refuse(header, greeted ? "HELLO was said already" : "nothing comes before HELLO");
+	else if (!greeted && header->type != FRAME_HELLO)
+		refuse(header, "nothing comes before HELLO");
 	else if (header->type == FRAME_SPAWN && agent_process_find(header->process))
 		refuse(header, "process %u is running", header->process);
 	else if (header->type == FRAME_STDIN)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <substrate/device.h>
 
+#include "../virtio/block.h"
 #include "../virtio/console.h"
+#include "../virtio/vsock.h"
 #include "agent.h"
 
 static bool polling;
@@ -12,6 +14,8 @@ bool devices_poll(void)
 		return false;
 	polling = true;
 	bool some = virtio_console_poll();
+	some |= virtio_vsock_poll();
+	some |= virtio_block_poll();
 	some |= agent_poll();
 	polling = false;
 	return some;

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of /dev: numbers as in Linux's Documentation/admin-guide/devices.txt. */
 #include <asm/poll.h>
+#include <substrate/block.h>
 #include <substrate/mm.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
+#include "../net/abi.h"
+#include "../virtio/vsock.h"
 #include "node.h"
 
 #define MEM_MAJOR 1
 #define TTYAUX_MAJOR 5
+#define MISC_MAJOR 10
+#define VSOCK_MINOR 122 /* dynamic on Linux */
 
 /* Two part encoding of st_rdev: new_encode_dev. Small numbers: major in bits 8…19, minor in 0…7. */
 #define DEVICE(major, minor) ((major) << 8 | (minor))
@@ -73,13 +78,27 @@ static ssize_t write_random(struct file *file, struct iobuf *io, u64 pos)
 	return total || !io->left ? (ssize_t)total : -EFAULT;
 }
 
+static long vsock_ioctl(struct file *file, unsigned int cmd, u64 arg)
+{
+	u32 cid = virtio_vsock_cid();
+
+	(void)file;
+	if (cmd != IOCTL_VM_SOCKETS_GET_LOCAL_CID)
+		return -ENOTTY;
+	cid = cid ? cid : VMADDR_CID_LOCAL;
+	return copy_to_user((void __user *)arg, &cid, sizeof(cid)) ? -EFAULT : 0;
+}
+
 static const struct file_ops null_ops = { .read = read_nothing, .write = write_discard };
 static const struct file_ops zero_ops = { .read = read_zero, .write = write_discard };
 static const struct file_ops full_ops = { .read = read_zero, .write = write_full };
 static const struct file_ops random_ops = { .read = read_random, .write = write_random };
+static const struct file_ops vsock_ops = { .ioctl = vsock_ioctl };
 
 const struct file_ops *device_ops(const struct node *node)
 {
+	if (is_disk(node))
+		return disk_of_device(node->device) < 0 ? NULL : &disk_file_ops;
 	if ((node->mode & S_IFMT) != S_IFCHR)
 		return NULL;
 	switch (node->device) {
@@ -92,6 +111,8 @@ const struct file_ops *device_ops(const struct node *node)
 	case DEVICE(MEM_MAJOR, 8):
 	case DEVICE(MEM_MAJOR, 9):
 		return &random_ops;
+	case DEVICE(MISC_MAJOR, VSOCK_MINOR):
+		return &vsock_ops;
 	default:
 		return NULL; /* /dev/tty among them: ENXIO without a terminal, as tty(4) says */
 	}
@@ -120,13 +141,25 @@ static long add(struct node *dir, const char *name, struct node *node)
 	return error;
 }
 
-static struct node *device(u32 number)
+static struct node *device(u32 mode, u32 number)
 {
-	struct node *node = node_new(FS_DEV, S_IFCHR | 0666);
+	struct node *node = node_new(FS_DEV, mode);
 
 	if (node)
 		node->device = number;
 	return node;
+}
+
+/* vda, vdb, … as Linux names them. */
+static long add_disks(struct node *dev)
+{
+	long error = 0;
+
+	for (u32 disk = 0; error == 0 && disk < block_disks(); disk++) {
+		char name[] = { 'v', 'd', (char)('a' + disk), 0 };
+		error = add(dev, name, device(S_IFBLK | 0660, disk_device(disk)));
+	}
+	return error;
 }
 
 static struct node *directory(enum fs_id fs, u32 mode)
@@ -153,6 +186,7 @@ static long dev_populate(struct node *dev)
 		{ "null", DEVICE(MEM_MAJOR, 3) },	{ "zero", DEVICE(MEM_MAJOR, 5) },
 		{ "full", DEVICE(MEM_MAJOR, 7) },	{ "random", DEVICE(MEM_MAJOR, 8) },
 		{ "urandom", DEVICE(MEM_MAJOR, 9) },	{ "tty", DEVICE(TTYAUX_MAJOR, 0) },
+		{ "vsock", DEVICE(MISC_MAJOR, VSOCK_MINOR) },
 	};
 	static const struct { const char *name, *target; } links[] = {
 		{ "fd", "/proc/self/fd" },
@@ -163,9 +197,11 @@ static long dev_populate(struct node *dev)
 	long error = 0;
 
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(devices); i++)
-		error = add(dev, devices[i].name, device(devices[i].number));
+		error = add(dev, devices[i].name, device(S_IFCHR | 0666, devices[i].number));
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(links); i++)
 		error = add(dev, links[i].name, node_new_link(FS_DEV, links[i].target));
+	if (error == 0)
+		error = add_disks(dev);
 	if (error == 0)
 		error = add(dev, "shm", directory(FS_SHM, S_ISVTX | 0777));
 	if (error == 0)

@@ -53,6 +53,7 @@ static const struct file_ops *node_file_ops(const struct node *node)
 	case S_IFDIR:
 		return &directory_file_ops;
 	case S_IFCHR:
+	case S_IFBLK:
 		return device_ops(node);
 	default:
 		return NULL;
@@ -99,6 +100,8 @@ static long may_open(const struct node *node, u32 flags)
 	error = node_permission(node, wanted);
 	if (error < 0)
 		return error;
+	if (is_disk(node) && (wanted & MAY_WRITE) && device_ops(node) && disk_read_only(node))
+		return -EACCES;
 	if ((flags & O_NOATIME) && fs_uid() != 0 && fs_uid() != node->uid)
 		return -EPERM;
 	return 0;

@@ -63,6 +63,7 @@ long print_loadavg(struct text *t, u32 pid);
 long print_mounts(struct text *t, u32 pid);
 long print_mountinfo(struct text *t, u32 pid);
 long print_filesystems(struct text *t, u32 pid);
+long print_partitions(struct text *t, u32 pid);
 long print_cgroup(struct text *t, u32 pid);
 long print_ostype(struct text *t, u32 pid);
 long print_osrelease(struct text *t, u32 pid);

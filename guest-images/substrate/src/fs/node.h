@@ -107,6 +107,7 @@ struct node {
 
 static inline bool is_dir(const struct node *n) { return (n->mode & S_IFMT) == S_IFDIR; }
 static inline bool is_reg(const struct node *n) { return (n->mode & S_IFMT) == S_IFREG; }
+static inline bool is_disk(const struct node *n) { return (n->mode & S_IFMT) == S_IFBLK; }
 static inline bool is_link(const struct node *n) { return (n->mode & S_IFMT) == S_IFLNK; }
 static inline u32 type_of_mode(u32 mode) { return (mode & S_IFMT) >> 12; } /* DT_*, readdir(3) */
 
@@ -191,6 +192,19 @@ extern const struct file_ops regular_file_ops;
 
 struct node *dev_new(void);
 const struct file_ops *device_ops(const struct node *node);
+
+/* ---- disk.c ---- */
+
+extern const struct file_ops disk_file_ops;
+/* The number of a disk's device, and the other way round: the disk, or -1. */
+u32 disk_device(u32 disk);
+int disk_of_device(u32 device);
+/* Bytes; `node` is a disk's. */
+u64 disk_size(const struct node *node);
+bool disk_read_only(const struct node *node);
+/* What was written is on the host's stable storage: 0 or a negative errno. */
+long disk_sync(const struct node *node);
+long disk_sync_all(void);
 
 /* ---- proc.c ---- */
 

@@ -18,6 +18,7 @@ struct pipe {
 	u32 taken;      /* frames */
 	u64 head, tail; /* bytes written and read; the ring's positions are these modulo its size */
 	u32 readers, writers;
+	bool anonymous; /* of pipe(2): who opens it once more, through /proc/<pid>/fd, waits for nobody */
 	u64 reader_opens, writer_opens; /* so that one who waits in open(2) notices one who came and went */
 	struct wait_queue readable, writable;
 };
@@ -332,7 +333,7 @@ struct file *fifo_open(struct node *node, u32 flags)
 		node_put(node);
 		return ERR_PTR(error);
 	}
-	error = wait_for_other_end(node->pipe, flags);
+	error = node->pipe->anonymous ? 0 : wait_for_other_end(node->pipe, flags);
 	if (error < 0) {
 		pipe_detach(node, flags);
 		node_put(node);
@@ -347,7 +348,7 @@ struct file *fifo_open(struct node *node, u32 flags)
 	}
 	node_put(node);
 	/* Pipes have no position: this is how many writers had come when a reader that found none was opened. */
-	file->pos = node->pipe->writers ? 0 : node->pipe->writer_opens;
+	file->pos = node->pipe->writers || node->pipe->anonymous ? 0 : node->pipe->writer_opens;
 	return file;
 }
 
@@ -367,6 +368,7 @@ long pipe_make(struct file *ends[2], u32 flags)
 		file_put(ends[0]);
 		return PTR_ERR(ends[1]);
 	}
+	node->pipe->anonymous = true;
 	ends[0]->flags = O_RDONLY | flags;
 	ends[1]->flags = O_WRONLY | flags;
 	return 0;

@@ -85,6 +85,7 @@ static const struct made table[] = {
 	FILE_IN(PROC_ROOT, "version", print_version),
 	FILE_IN(PROC_ROOT, "loadavg", print_loadavg),
 	FILE_IN(PROC_ROOT, "filesystems", print_filesystems),
+	FILE_IN(PROC_ROOT, "partitions", print_partitions),
 	{ .name = "mounts", .parent = PROC_ROOT, .mode = S_IFREG | 0444, .print = print_mounts },
 
 	FILE_IN(DIR_KERNEL, "ostype", print_ostype),

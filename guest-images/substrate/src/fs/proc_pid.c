@@ -356,6 +356,8 @@ static bool account_of(u32 pid, struct account *a)
 		else if (a->state != 'R')
 			a->state = 'S';
 	}
+	if (a->process->stop_signal)
+		a->state = 'T';
 	if (a->task && a->task->mm) {
 		a->virtual_pages = mm_virtual_bytes(a->task->mm) >> PAGE_SHIFT;
 		a->resident_pages = mm_resident_bytes(a->task->mm) >> PAGE_SHIFT;
@@ -383,12 +385,13 @@ long print_pid_stat(struct text *t, u32 pid)
 	/* pid comm state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt */
 	text_printf(t, "%u (%.16s) %c %u %u %u 0 -1 0 0 0 0 0 ", p->pid, p->name, a.state, process_parent_pid(p), p->pgid, p->sid);
 	/* utime stime cutime cstime priority nice num_threads itrealvalue starttime */
-	text_printf(t, "%lu %lu %lu %lu 20 0 %u 0 %lu ", (unsigned long)(p->user_ns / TICK_NS), (unsigned long)(p->system_ns / TICK_NS),
-	            (unsigned long)(p->reaped.user_ns / TICK_NS), (unsigned long)(p->reaped.system_ns / TICK_NS), a.threads, (unsigned long)(p->start_ns / TICK_NS));
+	text_printf(t, "%lu %lu %lu %lu %d %d %u 0 %lu ", (unsigned long)(p->user_ns / TICK_NS), (unsigned long)(p->system_ns / TICK_NS),
+	            (unsigned long)(p->reaped.user_ns / TICK_NS), (unsigned long)(p->reaped.system_ns / TICK_NS),
+	            20 + p->nice, p->nice, a.threads, (unsigned long)(p->start_ns / TICK_NS));
 	/* vsize rss rsslim startcode endcode startstack kstkesp kstkeip signal blocked sigignore sigcatch */
 	text_printf(t, "%lu %lu %lu 0 0 0 0 0 %lu %lu 0 0 ", (unsigned long)(a.virtual_pages << PAGE_SHIFT),
 	            (unsigned long)a.resident_pages, (unsigned long)p->rlimit[RLIMIT_RSS][0],
-	            (unsigned long)(a.task ? a.task->signals_pending : 0), (unsigned long)(a.task ? a.task->signals_blocked : 0));
+	            (unsigned long)(a.task ? a.task->pending.set : 0), (unsigned long)(a.task ? a.task->signals_blocked : 0));
 	/* wchan nswap cnswap exit_signal processor rt_priority policy blkio guest cguest start_data end_data start_brk */
 	text_printf(t, "0 0 0 17 0 0 0 0 0 0 0 0 %lu ", (unsigned long)p->brk_start);
 	/* arg_start arg_end env_start env_end exit_code */
@@ -410,7 +413,12 @@ long print_statm(struct text *t, u32 pid)
 
 static const char *state_name(char state)
 {
-	return state == 'R' ? "R (running)" : state == 'S' ? "S (sleeping)" : "Z (zombie)";
+	switch (state) {
+	case 'R': return "R (running)";
+	case 'S': return "S (sleeping)";
+	case 'T': return "T (stopped)";
+	default: return "Z (zombie)";
+	}
 }
 
 static unsigned long kib(u64 pages)
@@ -438,7 +446,7 @@ long print_status(struct text *t, u32 pid)
 	text_printf(t, "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n", kib(MAX(a.resident_pages, p->max_resident >> PAGE_SHIFT)),
 	            kib(a.resident_pages));
 	text_printf(t, "Threads:\t%u\n", a.threads);
-	text_printf(t, "SigPnd:\t%016lx\nSigBlk:\t%016lx\n", (unsigned long)(a.task ? a.task->signals_pending : 0),
+	text_printf(t, "SigPnd:\t%016lx\nSigBlk:\t%016lx\n", (unsigned long)(a.task ? a.task->pending.set : 0),
 	            (unsigned long)(a.task ? a.task->signals_blocked : 0));
 	text_printf(t, "NoNewPrivs:\t0\nSeccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n");
 	text_printf(t, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");

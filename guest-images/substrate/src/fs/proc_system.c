@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What /proc says about the machine (proc(5)). */
 #include <cpuid.h>
+#include <substrate/block.h>
 #include <substrate/mm.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
@@ -239,6 +240,18 @@ long print_filesystems(struct text *t, u32 pid)
 	return 0;
 }
 
+long print_partitions(struct text *t, u32 pid)
+{
+	(void)pid;
+	text_printf(t, "major minor  #blocks  name\n\n");
+	for (u32 disk = 0; disk < block_disks(); disk++) {
+		u32 number = disk_device(disk);
+		text_printf(t, "%4u  %7u %10llu vd%c\n", number >> 8, number & 0xff, (unsigned long long)(block_capacity(disk) >> 10),
+		            (int)('a' + disk));
+	}
+	return 0;
+}
+
 long print_cgroup(struct text *t, u32 pid)
 {
 	(void)pid;
@@ -292,6 +305,11 @@ long print_uuid(struct text *t, u32 pid)
 	make_uuid(id);
 	print_as_uuid(t, id);
 	return 0;
+}
+
+void boot_id_renew(void)
+{
+	memset(root_fs.boot_id, 0, sizeof(root_fs.boot_id));
 }
 
 long print_boot_id(struct text *t, u32 pid)

@@ -91,8 +91,8 @@ static long may_make(u32 mode, u32 device)
 	case 0:
 		return 0;
 	case S_IFCHR:
-		return fs_uid() == 0 && device_ops(&probe) ? 0 : -EPERM;
 	case S_IFBLK:
+		return fs_uid() == 0 && device_ops(&probe) ? 0 : -EPERM;
 	case S_IFDIR:
 		return -EPERM;
 	default:
@@ -114,7 +114,7 @@ static long make_node(int dirfd, const char __user *user, u32 mode, u32 device)
 	error = walk_to_new_name(&w, path.start, path.text, false);
 	if (error == 0) {
 		node = node_new(w.dir->fs, (mode & S_IFMT ? mode & S_IFMT : S_IFREG) | masked_mode(mode));
-		if (node && (mode & S_IFMT) == S_IFCHR)
+		if (node && ((mode & S_IFMT) == S_IFCHR || is_disk(node)))
 			node->device = device;
 		error = enter(&w, node);
 	}

@@ -20,6 +20,7 @@ bool file_seekable(const struct file *file)
 	switch (file->node->mode & S_IFMT) {
 	case S_IFREG:
 	case S_IFDIR:
+	case S_IFBLK:
 		return true;
 	case S_IFCHR:
 		return file->node->fs != FS_ANONYMOUS;
@@ -251,7 +252,7 @@ static s64 new_position(const struct file *file, s64 offset, u32 whence)
 	case SEEK_END:
 		if (is_dir(file->node))
 			return -EINVAL;
-		base = (s64)file->node->size;
+		base = (s64)(is_disk(file->node) ? disk_size(file->node) : file->node->size);
 		break;
 	case SEEK_DATA:
 	case SEEK_HOLE:
@@ -263,6 +264,8 @@ static s64 new_position(const struct file *file, s64 offset, u32 whence)
 	}
 	if (__builtin_add_overflow(base, offset, &base))
 		return -EOVERFLOW;
+	if (is_disk(file->node) && base > (s64)disk_size(file->node))
+		return -EINVAL;
 	return base < 0 ? -EINVAL : base;
 }
 
@@ -404,23 +407,37 @@ static long check_regular(int fd, long otherwise)
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	error = is_reg(file->node) || is_dir(file->node) ? 0 : otherwise;
+	error = is_reg(file->node) || is_dir(file->node) || is_disk(file->node) ? 0 : otherwise;
+	file_put(file);
+	return error;
+}
+
+/* Files are in memory; what is in a disk can be made to last. */
+static long sync_file(int fd)
+{
+	struct file *file = fd_get_open(fd);
+	long error;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	error = is_disk(file->node) ? disk_sync(file->node) : is_reg(file->node) || is_dir(file->node) ? 0 : -EINVAL;
 	file_put(file);
 	return error;
 }
 
 SYSCALL_DEFINE1(fsync, int, fd)
 {
-	return check_regular(fd, -EINVAL);
+	return sync_file(fd);
 }
 
 SYSCALL_DEFINE1(fdatasync, int, fd)
 {
-	return check_regular(fd, -EINVAL);
+	return sync_file(fd);
 }
 
 SYSCALL_DEFINE0(sync)
 {
+	disk_sync_all();
 	return 0;
 }
 

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clocks from the time-stamp counter: read without leaving the guest. */
+#include <substrate/clock.h>
 #include <substrate/cpu.h>
 #include <substrate/printk.h>
 #include <substrate/sched.h>
 #include <substrate/time.h>
 
-static struct {
-	u64 boot_tsc;
-	u64 mult; /* nanoseconds a tick, times 2^32 */
-	u64 realtime_offset;
-} clock;
+/* A page of its own: programs can read it (mm/vdso.c). */
+static union {
+	struct clock clock;
+	u8 page[4096];
+} shared __attribute__((aligned(4096)));
+
+const void *clock_page_address(void)
+{
+	return &shared;
+}
 
 void time_init(u64 tsc_khz)
 {
@@ -21,23 +27,23 @@ void time_init(u64 tsc_khz)
 			panic("the frequency of the TSC is not known: tsc_early_khz= is missing on the command line");
 		tsc_khz = (u64)leaf[2] * leaf[1] / leaf[0] / 1000;
 	}
-	clock.boot_tsc = rdtsc();
-	clock.mult = (1000000UL << 32) / tsc_khz;
+	shared.clock.boot_tsc = rdtsc();
+	shared.clock.mult = (1000000UL << 32) / tsc_khz;
 }
 
 u64 monotonic_ns(void)
 {
-	return (u64)(((unsigned __int128)(rdtsc() - clock.boot_tsc) * clock.mult) >> 32);
+	return clock_monotonic(&shared.clock, rdtsc());
 }
 
 u64 realtime_ns(void)
 {
-	return monotonic_ns() + clock.realtime_offset;
+	return monotonic_ns() + shared.clock.realtime_offset;
 }
 
 void realtime_set(u64 ns)
 {
-	clock.realtime_offset = ns - monotonic_ns();
+	shared.clock.realtime_offset = ns - monotonic_ns();
 }
 
 u64 deadline_ns(s64 seconds, s64 nanoseconds)
@@ -54,5 +60,5 @@ u64 deadline_after(u64 ns)
 
 u64 realtime_to_monotonic(u64 ns)
 {
-	return ns > clock.realtime_offset ? ns - clock.realtime_offset : 0;
+	return ns > shared.clock.realtime_offset ? ns - shared.clock.realtime_offset : 0;
 }

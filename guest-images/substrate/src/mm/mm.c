@@ -311,8 +311,9 @@ long mm_discard(struct mm *mm, u64 address, u64 length)
 		const struct area *area = mm_area(mm, at);
 		if (!area)
 			return -ENOMEM;
-		/* The pages of a shared file stay the file's; they only leave this address space. */
-		zap(mm, at, MIN(area->end, end));
+		/* The pages of a shared file stay the file's; they only leave this address space. The kernel's would not come back. */
+		if (!(area->flags & AREA_KERNEL))
+			zap(mm, at, MIN(area->end, end));
 		at = area->end;
 	}
 	return 0;
@@ -581,6 +582,24 @@ ssize_t mm_read(struct mm *mm, u64 address, void *buf, size_t length)
 	return (ssize_t)done;
 }
 
+long mm_map_kernel(struct mm *mm, u64 address, paddr_t first, u64 length, int prot)
+{
+	if (!cut_out(mm, address, address + length))
+		return -ENOMEM;
+	struct area *area = mm_area(mm, address);
+	area->prot = prot;
+	area->flags |= AREA_KERNEL;
+	for (u64 at = 0; at < length; at += PAGE_SIZE) {
+		pte_t *pte = pagetable_entry(mm->root, address + at, true);
+		if (!pte)
+			return -ENOMEM;
+		frame_get(first + at);
+		*pte = pte_make(first + at, prot, false);
+		mm->resident++;
+	}
+	return 0;
+}
+
 /* ---- mremap ---- */
 
 /* Moves what is mapped at `from` to `to`, where nothing is. */
@@ -663,6 +682,8 @@ static const char *area_name(const struct mm *mm, const struct area *area, char 
 		ssize_t n = node_path(area->node, path, size);
 		return n < 0 ? "" : path;
 	}
+	if (area->flags & AREA_KERNEL)
+		return area->prot & PROT_EXEC ? "[vdso]" : "[vvar]";
 	if (area->end == mm->stack_top)
 		return "[stack]";
 	if (area->start == ALIGN_UP(mm->brk_start, PAGE_SIZE) && mm->brk > mm->brk_start)

@@ -11,6 +11,7 @@
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_VSOCK 40
 #define AF_MAX 46
 
 #define SOCK_STREAM 1
@@ -52,6 +53,24 @@
 #define SCM_RIGHTS 1
 #define SCM_CREDENTIALS 2
 #define SCM_MAX_FD 253
+
+/* vsock(7) */
+#define VMADDR_CID_ANY (~0U)
+#define VMADDR_CID_LOCAL 1u
+#define VMADDR_CID_HOST 2u
+#define VMADDR_PORT_ANY (~0U)
+#define SO_VM_SOCKETS_BUFFER_SIZE 0
+#define SO_VM_SOCKETS_BUFFER_MIN_SIZE 1
+#define SO_VM_SOCKETS_BUFFER_MAX_SIZE 2
+#define SO_VM_SOCKETS_CONNECT_TIMEOUT_OLD 6
+#define SO_VM_SOCKETS_CONNECT_TIMEOUT_NEW 8
+#define IOCTL_VM_SOCKETS_GET_LOCAL_CID 0x7b9
+
+struct sockaddr_vm {
+	u16 family, reserved;
+	u32 port, cid;
+	u8 flags, zero[3];
+};
 
 struct ucred {
 	s32 pid;

@@ -7,6 +7,7 @@ static const struct socket_family *const families[] = {
 	&unix_family,
 	&inet_family,
 	&inet6_family,
+	&vsock_family,
 };
 
 const struct socket_family *socket_family(u32 number)

@@ -146,7 +146,7 @@ static long set_linger(struct socket *s, const void __user *user, int length)
 
 static bool *flag_of(struct socket *s, int name)
 {
-	bool inet = s->family != AF_UNIX;
+	bool inet = s->family == AF_INET || s->family == AF_INET6;
 
 	switch (name) {
 	case SO_KEEPALIVE:
@@ -209,6 +209,8 @@ long socket_set_option(struct socket *s, int level, int name, const void __user 
 		return set_timeout(&s->send_timeout, user, length);
 	if (level == SOL_SOCKET && name == SO_LINGER)
 		return set_linger(s, user, length);
+	if (level == AF_VSOCK && s->family == AF_VSOCK)
+		return vsock_set_option(s, name, user, length);
 	if (level != SOL_SOCKET && !has_level(s, level))
 		return is_unix(s) ? -EOPNOTSUPP : -ENOPROTOOPT;
 	/* Of IP's options a byte is enough. */
@@ -337,7 +339,9 @@ long socket_get_option(struct socket *s, int level, int name, void __user *user,
 		return -EFAULT;
 	if (length < 0)
 		return -EINVAL;
-	long error = level == SOL_SOCKET ? get_from_socket(s, name, &a) : get_from_protocol(s, level, name, &a);
+	long error = level == SOL_SOCKET ? get_from_socket(s, name, &a)
+	             : level == AF_VSOCK && s->family == AF_VSOCK ? vsock_get_option(s, name, a.timeout, &a.length)
+	                                                          : get_from_protocol(s, level, name, &a);
 	if (error)
 		return error;
 	length = MIN(length, (int)a.length);

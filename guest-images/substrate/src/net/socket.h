@@ -30,6 +30,7 @@
 struct rights;
 struct socket;
 struct unix_name;
+struct vsock_end;
 
 /* A socket address as the program gives and gets it. */
 struct address {
@@ -79,6 +80,10 @@ struct socket_ops {
 	void (*free)(struct socket *s);
 	/* For streams: 0, or why nothing can be sent now: -EPIPE, …; DISCARD: bytes go nowhere. */
 	long (*may_send)(struct socket *s);
+	/* For streams: bytes have left the queue. NULL: nobody needs to know. */
+	void (*consumed)(struct socket *s, size_t bytes);
+	/* An accepted socket gets the memory that its family keeps for it. False: there is none. NULL: it keeps none. */
+	bool (*equip)(struct socket *child, struct socket *listener);
 	/* An accepted socket gets what it has from its listener and client. */
 	void (*child)(struct socket *child, struct socket *listener, struct socket *client);
 };
@@ -137,6 +142,7 @@ struct socket {
 			bool bound; /* this is the socket of that name */
 		} unix_;
 		struct port_user inet;
+		struct vsock_end *vsock;
 	};
 };
 
@@ -149,7 +155,7 @@ struct socket_family {
 	/* NULL: no socketpair(2). */
 	void (*pair)(struct socket *a, struct socket *b);
 };
-extern const struct socket_family unix_family, inet_family, inet6_family;
+extern const struct socket_family unix_family, inet_family, inet6_family, vsock_family;
 
 /* One reference, or ERR_PTR. */
 struct socket *socket_create(u32 family, u32 type, u32 protocol);
@@ -201,6 +207,10 @@ ssize_t stream_send(struct socket *s, struct transfer *t);
 ssize_t stream_receive(struct socket *s, struct transfer *t);
 /* Makes the server's end of a connection from `client` and has it wait to be accepted. 0 or -ENOMEM. */
 long connection_make(struct socket *listener, struct socket *client);
+/* The server's end alone, for a client that is not on this machine; `child` is not called. NULL: no memory. */
+struct socket *connection_make_remote(struct socket *listener);
+/* -EPIPE comes with a signal, unless the caller wants none. */
+ssize_t stream_broken(const struct transfer *t, ssize_t error);
 /* Nobody listens any more where this one waited to be connected. */
 void connection_refused(struct socket *client);
 static inline bool backlog_full(const struct socket *s) { return s->accept_count > s->backlog; }
@@ -221,6 +231,11 @@ void unix_source(const struct socket *sender, struct address *out);
 
 void inet_source(const struct socket *receiver, const struct endpoint *source, struct address *out);
 bool is_unix(const struct socket *s);
+
+/* ---- vsock.c ---- */
+
+long vsock_get_option(const struct socket *s, int name, void *value, size_t *length);
+long vsock_set_option(struct socket *s, int name, const void __user *value, int length);
 
 /* ---- options.c ---- */
 

@@ -62,7 +62,7 @@ static ssize_t send_piece(struct socket *s, struct transfer *t)
 	return n;
 }
 
-static ssize_t broken(const struct transfer *t, ssize_t error)
+ssize_t stream_broken(const struct transfer *t, ssize_t error)
 {
 	if (error == -EPIPE && !(t->flags & MSG_NOSIGNAL))
 		signal_send(current->process, SIGPIPE);
@@ -100,7 +100,7 @@ ssize_t stream_send(struct socket *s, struct transfer *t)
 		if (error || t->io->faulted)
 			break;
 	}
-	return done ? done : broken(t, error ? error : -EFAULT);
+	return done ? done : stream_broken(t, error ? error : -EFAULT);
 }
 
 /* ---- receiving ---- */
@@ -154,6 +154,8 @@ static long read_message(struct socket *s, struct transfer *t, struct reading *r
 	}
 	m->consumed += (u32)moved;
 	s->queued -= moved;
+	if (s->ops->consumed)
+		s->ops->consumed(s, moved);
 	bool whole = m->consumed == m->length;
 	if (whole)
 		message_drop(s, m);
@@ -194,29 +196,58 @@ ssize_t stream_receive(struct socket *s, struct transfer *t)
 
 /* ---- connections ---- */
 
-long connection_make(struct socket *listener, struct socket *client)
+static struct socket *make_server(struct socket *listener)
 {
 	struct socket *server = socket_new(listener->family, listener->type);
 
 	if (!server)
-		return -ENOMEM;
+		return NULL;
+	if (listener->ops->equip && !listener->ops->equip(server, listener)) {
+		/* It has no operations yet that could close it. */
+		kfree(server);
+		return NULL;
+	}
 	server->ops = listener->ops;
 	server->protocol = listener->protocol;
-	server->state = client->state = SOCKET_CONNECTED;
+	server->state = SOCKET_CONNECTED;
 	server->send_limit = listener->send_limit;
 	server->receive_limit = listener->receive_limit;
 	server->owns_send_limit = listener->owns_send_limit;
 	server->receive_low = listener->receive_low;
 	server->keep_alive = listener->keep_alive;
 	server->pass_credentials = listener->pass_credentials;
-	server->ops->child(server, listener, client);
-	socket_set_peer(server, client);
-	socket_set_peer(client, server);
-	/* The queue has the only reference that is not the client's. */
+	return server;
+}
+
+/* The queue has the only reference that is not the client's. */
+static void await_accept(struct socket *listener, struct socket *server)
+{
 	list_push_back(&listener->accept_queue, &server->accept_link);
 	listener->accept_count++;
 	wake_up_events(&listener->queue, POLLIN | POLLRDNORM);
+}
+
+long connection_make(struct socket *listener, struct socket *client)
+{
+	struct socket *server = make_server(listener);
+
+	if (!server)
+		return -ENOMEM;
+	client->state = SOCKET_CONNECTED;
+	server->ops->child(server, listener, client);
+	socket_set_peer(server, client);
+	socket_set_peer(client, server);
+	await_accept(listener, server);
 	return 0;
+}
+
+struct socket *connection_make_remote(struct socket *listener)
+{
+	struct socket *server = make_server(listener);
+
+	if (server)
+		await_accept(listener, server);
+	return server;
 }
 
 void connection_refused(struct socket *client)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who the process is: numbers, users, groups. */
+#include <linux/capability.h>
 #include <substrate/err.h>
 #include <substrate/syscall.h>
 #include <substrate/task.h>
@@ -151,4 +152,70 @@ SYSCALL_DEFINE1(setfsgid, u32, gid)
 	if (cred()->euid == 0 || gid == cred()->gid || gid == cred()->egid || gid == cred()->sgid)
 		cred()->fsgid = gid;
 	return before;
+}
+
+/* ---- capabilities(7): root has all, nobody else any ---- */
+
+/* How many of the structures a version has, each with 32 capabilities of each kind; 0: no such version. */
+static u32 structures_of(u32 version)
+{
+	switch (version) {
+	case _LINUX_CAPABILITY_VERSION_1: return _LINUX_CAPABILITY_U32S_1;
+	case _LINUX_CAPABILITY_VERSION_2:
+	case _LINUX_CAPABILITY_VERSION_3: return _LINUX_CAPABILITY_U32S_3;
+	default: return 0;
+	}
+}
+
+static void capabilities_of(const struct process *process, struct __user_cap_data_struct data[2])
+{
+	const u64 all = process->cred.euid == 0 ? (2UL << CAP_LAST_CAP) - 1 : 0;
+	for (int i = 0; i < 2; i++)
+		data[i] = (struct __user_cap_data_struct){ .effective = (u32)(all >> 32 * i), .permitted = (u32)(all >> 32 * i) };
+}
+
+/* The header, with the version that is preferred written into one that is not known. */
+static long read_header(struct __user_cap_header_struct __user *user, struct __user_cap_header_struct *header)
+{
+	const u32 preferred = _LINUX_CAPABILITY_VERSION_3;
+	if (copy_from_user(header, user, sizeof(*header)))
+		return -EFAULT;
+	if (structures_of(header->version))
+		return 0;
+	return copy_to_user(&user->version, &preferred, sizeof(preferred)) ? -EFAULT : -EINVAL;
+}
+
+SYSCALL_DEFINE2(capget, void __user *, user_header, void __user *, user_data)
+{
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct data[2];
+	long error = read_header(user_header, &header);
+	if (error)
+		return error == -EINVAL && !user_data ? 0 : error;
+	if (header.pid < 0)
+		return -EINVAL;
+	const struct process *process = header.pid ? process_find((u32)header.pid) : current->process;
+	if (!process)
+		return -ESRCH;
+	capabilities_of(process, data);
+	return copy_to_user(user_data, data, structures_of(header.version) * sizeof(data[0])) ? -EFAULT : 0;
+}
+
+/* What there is cannot be given up in part: only what holds already is granted. */
+SYSCALL_DEFINE2(capset, void __user *, user_header, const void __user *, user_data)
+{
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct wanted[2] = { 0 }, present[2];
+	long error = read_header(user_header, &header);
+	if (error)
+		return error;
+	if (header.pid && (u32)header.pid != current->process->pid)
+		return -EPERM;
+	if (copy_from_user(wanted, user_data, structures_of(header.version) * sizeof(wanted[0])))
+		return -EFAULT;
+	capabilities_of(current->process, present);
+	for (u32 i = 0; i < structures_of(header.version); i++)
+		if (wanted[i].effective != present[i].effective || wanted[i].permitted != present[i].permitted)
+			return -EPERM;
+	return 0;
 }

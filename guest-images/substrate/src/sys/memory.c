@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <asm/signal.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
@@ -100,6 +101,46 @@ SYSCALL_DEFINE2(munmap, u64, address, u64, length)
 SYSCALL_DEFINE3(mprotect, u64, address, u64, length, int, prot)
 {
 	return prot & ~(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP) ? -EINVAL : mm_protect(current->mm, address, length, prot & PROT_ALL);
+}
+
+/* One node, from which all memory comes whatever the policy is (get_mempolicy(2)). */
+SYSCALL_DEFINE5(get_mempolicy, int __user *, mode, u64 __user *, mask, u64, bits, u64, address, u64, flags)
+{
+	const int policy = MPOL_DEFAULT;
+	u64 nodes = flags & MPOL_F_MEMS_ALLOWED ? 1 : 0;
+	if (flags & ~(u64)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED) ||
+	    (flags & MPOL_F_MEMS_ALLOWED && flags & (MPOL_F_NODE | MPOL_F_ADDR)) || (flags & MPOL_F_NODE && !(flags & MPOL_F_ADDR)) ||
+	    (mask && bits < 1) || (!(flags & MPOL_F_ADDR) && address))
+		return -EINVAL;
+	if (flags & MPOL_F_ADDR && !mm_area(current->mm, address))
+		return -EFAULT;
+	if (mode && copy_to_user(mode, &policy, sizeof(policy)))
+		return -EFAULT;
+	for (u64 at = 0; mask && at < bits && at < PAGE_SIZE * 8; at += 64) {
+		if (copy_to_user(mask + at / 64, &nodes, sizeof(nodes)))
+			return -EFAULT;
+		nodes = 0;
+	}
+	return 0;
+}
+
+/* pkeys(7): a processor without protection keys has none to give. */
+SYSCALL_DEFINE2(pkey_alloc, u32, flags, u32, rights)
+{
+	return flags || rights & ~3U ? -EINVAL : -ENOSPC;
+}
+
+SYSCALL_DEFINE1(pkey_free, int, key)
+{
+	(void)key;
+	return -EINVAL;
+}
+
+SYSCALL_DEFINE4(pkey_mprotect, u64, address, u64, length, int, prot, int, key)
+{
+	if (key != -1 || prot & ~(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	return mm_protect(current->mm, address, length, prot & PROT_ALL);
 }
 
 SYSCALL_DEFINE5(mremap, u64, address, u64, old_length, u64, new_length, int, flags, u64, new_address)

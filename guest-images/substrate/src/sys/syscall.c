@@ -9,6 +9,7 @@
 #include <substrate/task.h>
 #include <substrate/trap.h>
 
+#define SYSCALL_PARTIAL(name, arguments, missing) SYSCALL(name, arguments)
 #define SYSCALL(name, arguments) long sys_##name(struct pt_regs *regs);
 #include "syscalls.tbl"
 #undef SYSCALL
@@ -37,10 +38,11 @@ static long unsupported(u64 nr)
 	return -ENOSYS;
 }
 
-static void trace(const struct pt_regs *regs, long result)
+/* `call`: the registers as they were; execve(2) and rt_sigreturn(2) leave others behind. */
+static void trace(const struct pt_regs *call, long result)
 {
-	u64 nr = regs->orig_rax;
-	const u64 arguments[] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
+	u64 nr = call->orig_rax;
+	const u64 arguments[] = { call->rdi, call->rsi, call->rdx, call->r10, call->r8, call->r9 };
 	u32 count = nr < ARRAY_SIZE(argument_counts) && handlers[nr] ? argument_counts[nr] : 6;
 	char line[160];
 	int n = 0;
@@ -51,6 +53,20 @@ static void trace(const struct pt_regs *regs, long result)
 	printk("[%u] %s(%s) = %ld\n", current->tid, name ? name : "unknown", line, result);
 }
 
+static long serve(struct pt_regs *regs, u64 nr)
+{
+	syscall_fn handler = nr < ARRAY_SIZE(handlers) ? handlers[nr] : NULL;
+	return handler ? handler(regs) : unsupported(nr);
+}
+
+static long traced(struct pt_regs *regs, u64 nr)
+{
+	struct pt_regs call = *regs;
+	long result = serve(regs, nr);
+	trace(&call, result);
+	return result;
+}
+
 void syscall_handler(struct pt_regs *regs)
 {
 	u64 nr = regs->orig_rax;
@@ -59,11 +75,8 @@ void syscall_handler(struct pt_regs *regs)
 		kernel_main(regs);
 	cputime_charge_user();
 	task->regs = regs;
-	syscall_fn handler = nr < ARRAY_SIZE(handlers) ? handlers[nr] : NULL;
-	long result = handler ? handler(regs) : unsupported(nr);
+	long result = unlikely(task->trace) ? traced(regs, nr) : serve(regs, nr);
 	regs->rax = (u64)result;
-	if (unlikely(task->trace))
-		trace(regs, result);
 	/* A call that was cut short is finished or made again where signals are delivered. */
 	if (unlikely(result == -ERESTARTSYS))
 		cpu0.work = 1;

@@ -4,11 +4,13 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
+#include <linux/sched.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 #include <substrate/area.h>
 #include <substrate/cputime.h>
 #include <substrate/err.h>
+#include <substrate/process.h>
 #include <substrate/random.h>
 #include <substrate/scheduler.h>
 #include <substrate/string.h>
@@ -205,17 +207,50 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, out)
 	return copy_to_user(out, &usage, sizeof(usage)) ? -EFAULT : 0;
 }
 
-/* One class of tasks, no priorities: 20 is nice 0 as getpriority(2) returns it. */
-SYSCALL_DEFINE2(getpriority, int, which, int, who)
+/* Nice values are kept and told (getpriority(2)); all tasks are of one class, so that they change nothing else. */
+static bool is_meant(const struct process *process, int which, u32 who)
 {
-	(void)who;
-	return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : 20;
+	const struct process *self = current->process;
+	switch (which) {
+	case PRIO_PROCESS: return who ? process == process_find(who) || (task_find(who) && task_find(who)->process == process) : process == self;
+	case PRIO_PGRP: return process->pgid == (who ? who : self->pgid);
+	default: return process->cred.uid == (who ? who : self->cred.uid);
+	}
 }
 
-SYSCALL_DEFINE3(setpriority, int, which, int, who, int, priority)
+SYSCALL_DEFINE2(getpriority, int, which, int, who)
 {
-	(void)who;
-	return which < PRIO_PROCESS || which > PRIO_USER ? -EINVAL : priority < 0 && current->process->cred.euid ? -EACCES : 0;
+	long highest = -ESRCH;
+	const struct process *process;
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	for_each_process(process)
+		if (is_meant(process, which, (u32)who))
+			highest = MAX(highest, 20L - process->nice);
+	return highest;
+}
+
+SYSCALL_DEFINE3(setpriority, int, which, int, who, int, nice)
+{
+	const struct credentials *mine = &current->process->cred;
+	long result = -ESRCH;
+	struct process *process;
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+	for_each_process(process) {
+		if (!is_meant(process, which, (u32)who))
+			continue;
+		if (mine->euid && mine->euid != process->cred.uid && mine->euid != process->cred.euid) {
+			result = -EPERM;
+		} else if (mine->euid && nice < process->nice) {
+			result = -EACCES;
+		} else {
+			process->nice = nice;
+			result = result == -ESRCH ? 0 : result;
+		}
+	}
+	return result;
 }
 
 SYSCALL_DEFINE0(sched_yield)
@@ -262,4 +297,46 @@ SYSCALL_DEFINE3(getcpu, u32 __user *, cpu, u32 __user *, node, void __user *, ca
 	const u32 zero = 0;
 	(void)cache;
 	return (cpu && copy_to_user(cpu, &zero, sizeof(zero))) || (node && copy_to_user(node, &zero, sizeof(zero))) ? -EFAULT : 0;
+}
+
+/* sched_get_priority_max(2): tasks of the real-time classes would have priorities from 1 to 99. */
+static long highest_priority(int policy)
+{
+	switch (policy) {
+	case SCHED_FIFO: case SCHED_RR: return 99;
+	case SCHED_NORMAL: case SCHED_BATCH: case SCHED_IDLE: case SCHED_DEADLINE: return 0;
+	default: return -EINVAL;
+	}
+}
+
+SYSCALL_DEFINE1(sched_get_priority_max, int, policy)
+{
+	return highest_priority(policy);
+}
+
+SYSCALL_DEFINE1(sched_get_priority_min, int, policy)
+{
+	long highest = highest_priority(policy);
+	return highest > 0 ? 1 : highest;
+}
+
+/* There is one class of tasks to be put in. */
+SYSCALL_DEFINE3(sched_setscheduler, int, pid, int, policy, const int __user *, user_priority)
+{
+	int priority;
+	if (copy_from_user(&priority, user_priority, sizeof(priority)))
+		return -EFAULT;
+	if (pid < 0 || highest_priority(policy & ~SCHED_RESET_ON_FORK) < 0 || (policy & ~SCHED_RESET_ON_FORK) == SCHED_DEADLINE)
+		return -EINVAL;
+	if (pid && !task_find((u32)pid))
+		return -ESRCH;
+	if (highest_priority(policy & ~SCHED_RESET_ON_FORK))
+		return -EPERM;
+	return priority ? -EINVAL : 0;
+}
+
+/* personality(2): Linux's own is the only one; 0xffffffff asks. */
+SYSCALL_DEFINE1(personality, u32, persona)
+{
+	return persona == 0 || persona == 0xffffffff ? 0 : -EINVAL;
 }

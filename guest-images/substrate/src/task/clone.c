@@ -6,6 +6,7 @@
 #include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/fs.h>
+#include <substrate/pidfd.h>
 #include <substrate/printk.h>
 #include <substrate/process.h>
 #include <substrate/scheduler.h>
@@ -19,10 +20,10 @@
 
 #define NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 /* What there is no such thing as here. */
-#define REFUSED (NAMESPACES | CLONE_PIDFD | CLONE_NEWTIME | CLONE_INTO_CGROUP)
+#define REFUSED (NAMESPACES | CLONE_NEWTIME | CLONE_INTO_CGROUP)
 /* What clone3(2) knows; CLONE_DETACHED and CSIGNAL are not among it. */
 #define KNOWN                                                                                                          \
-	(REFUSED | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | \
+	(REFUSED | CLONE_PIDFD | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | \
 	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | CLONE_CHILD_SETTID |  \
 	 CLONE_IO | CLONE_CLEAR_SIGHAND)
 
@@ -31,6 +32,7 @@ struct clone_request {
 	u32 exit_signal;
 	u64 stack; /* 0: where the caller's is */
 	u64 parent_tid, child_tid, tls;
+	u64 pidfd; /* where the descriptor goes (CLONE_PIDFD) */
 };
 
 /* ---- a task ---- */
@@ -122,6 +124,7 @@ static struct process *process_copy(const struct clone_request *request)
 	process->brk_start = parent->brk_start;
 	process->brk = parent->brk;
 	process->no_new_privs = parent->no_new_privs;
+	process->nice = parent->nice;
 	memcpy(process->rlimit, parent->rlimit, sizeof(process->rlimit));
 	return process;
 }
@@ -136,6 +139,22 @@ static void wait_for_vfork(struct vfork *vfork, struct process *child)
 		child->vfork = NULL;
 }
 
+/* What the child's descriptor is goes where the caller wants it. */
+static long give_pidfd(struct process *process, const struct clone_request *request)
+{
+	int fd = pidfd_new(process, 0);
+	if (fd < 0)
+		return fd;
+	if (!copy_to_user((void *)request->pidfd, &fd, sizeof(fd)))
+		return 0;
+	struct file *file = fd_get(current->files, fd);
+	if (file) {
+		fd_remove(current->files, fd, file);
+		file_put(file);
+	}
+	return -EFAULT;
+}
+
 static long process_fork(const struct pt_regs *regs, const struct clone_request *request)
 {
 	struct process *process = process_copy(request);
@@ -146,6 +165,12 @@ static long process_fork(const struct pt_regs *regs, const struct clone_request 
 		return -ENOMEM;
 	}
 	u32 pid = process->pid = task->tid;
+	long error = request->flags & CLONE_PIDFD ? give_pidfd(process, request) : 0;
+	if (error) {
+		task_release(task);
+		process_free(process);
+		return error;
+	}
 	struct vfork vfork = { .waiter = current };
 	if (request->flags & CLONE_VFORK)
 		process->vfork = &vfork;
@@ -162,7 +187,7 @@ static long check(const struct clone_request *request, u32 nr)
 {
 	u64 flags = request->flags;
 	if ((flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) || (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) ||
-	    (flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND))
+	    (flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND) || (flags & CLONE_PIDFD && flags & (CLONE_THREAD | CLONE_DETACHED)))
 		return -EINVAL;
 	if (flags & REFUSED) {
 		/* Linux built without them says EINVAL; the host hears which call it was. */
@@ -194,7 +219,11 @@ long sys_clone(struct pt_regs *regs)
 		.parent_tid = regs->rdx,
 		.child_tid = regs->r10,
 		.tls = regs->r8,
+		.pidfd = regs->rdx,
 	};
+	/* There is one word for both. */
+	if (request.flags & CLONE_PIDFD && request.flags & CLONE_PARENT_SETTID)
+		return -EINVAL;
 	return clone(regs, &request, __NR_clone);
 }
 
@@ -235,6 +264,7 @@ long sys_clone3(struct pt_regs *regs)
 		.parent_tid = args.parent_tid,
 		.child_tid = args.child_tid,
 		.tls = args.tls,
+		.pidfd = args.pidfd,
 	};
 	return clone(regs, &request, __NR_clone3);
 }

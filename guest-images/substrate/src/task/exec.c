@@ -10,6 +10,7 @@
 #include <substrate/exec.h>
 #include <substrate/fs.h>
 #include <substrate/mm.h>
+#include <substrate/posix_timer.h>
 #include <substrate/printk.h>
 #include <substrate/process.h>
 #include <substrate/random.h>
@@ -17,11 +18,12 @@
 #include <substrate/string.h>
 #include <substrate/syscall.h>
 #include <substrate/uaccess.h>
+#include <substrate/vdso.h>
 
 #define MAX_PHDRS 128
 #define MAX_SCRIPTS 4      /* interpreters that are scripts themselves, as in Linux */
 #define MAX_ARGS 65536
-#define MAX_ARG_BYTES (1UL << 20)
+#define MAX_ARG_BYTES (2UL << 20) /* a quarter of the stack, as in Linux */
 #define STACK_SIZE (8UL << 20)
 #define PIE_BASE 0x555555554000UL
 #define MAY_EXEC 1
@@ -119,8 +121,12 @@ static long map_segment(struct program *p, struct mm *mm, const Elf64_Phdr *ph, 
 			mm_populate(mm, first, MIN(zero_from, first + PREFILL_BYTES), true);
 		else
 			mm_populate(mm, first, MIN(zero_from, first + PREMAP_BYTES), false);
-		/* Zero up to the page's end, as Linux has it: the dynamic linker allocates from what its last page has left. */
-		if (end > file_end && prot & PROT_WRITE && clear_user((void *)file_end, zero_from - file_end))
+		/*
+		 * Zero up to the page's end, as Linux has it: the dynamic linker allocates from what its last page has left. The page must
+		 * be there: execve(2) fills memory that is not the current task's yet, so that a fault would look in the wrong place.
+		 */
+		if (end > file_end && prot & PROT_WRITE &&
+		    (!mm_populate(mm, file_end, zero_from, true) || clear_user((void *)file_end, zero_from - file_end)))
 			return -ENOMEM;
 	}
 	if (end > zero_from) {
@@ -382,12 +388,19 @@ static long build_stack(struct program *p, struct process *process, struct mm *m
 	                 MAP_PRIVATE | MAP_FIXED_NOREPLACE, NULL, 0);
 	if (at < 0)
 		return at;
+	long vdso = vdso_map(mm);
+	if (vdso < 0)
+		return vdso;
 	u32 words = 1 + argc + 1 + p->envc + 1;
 	u64 *vector = kmalloc((words + 2 * 24) * sizeof(u64));
 	if (!vector)
 		return -ENOMEM;
 	u64 used = ALIGN_UP(bytes + (words + 64) * sizeof(u64), PAGE_SIZE) + 2 * PAGE_SIZE;
-	mm_populate(mm, mm->stack_top - MIN(used, PREFILL_BYTES), mm->stack_top, true);
+	/* All of it: see map_segment. */
+	if (!mm_populate(mm, mm->stack_top - used, mm->stack_top, true)) {
+		kfree(vector);
+		return -ENOMEM;
+	}
 
 	struct stack s = { .sp = mm->stack_top - sizeof(u64) };
 	u64 execfn = push_bytes(&s, p->path, strlen(p->path) + 1);
@@ -417,7 +430,7 @@ static long build_stack(struct program *p, struct process *process, struct mm *m
 		AT_PHNUM, elf->phnum, AT_BASE, interpreter->base, AT_FLAGS, 0, AT_ENTRY, elf->entry,
 		AT_UID, process->cred.uid, AT_EUID, process->cred.euid, AT_GID, process->cred.gid, AT_EGID, process->cred.egid,
 		AT_SECURE, 0, AT_RANDOM, random_at, AT_HWCAP2, 2 /* FSGSBASE may be used */, AT_EXECFN, execfn,
-		AT_PLATFORM, platform, AT_MINSIGSTKSZ, task_xsave_size() + 1024, AT_NULL, 0,
+		AT_PLATFORM, platform, AT_SYSINFO_EHDR, (u64)vdso, AT_MINSIGSTKSZ, task_xsave_size() + 1024, AT_NULL, 0,
 	};
 	memcpy(vector + n, auxv, sizeof(auxv));
 	n += ARRAY_SIZE(auxv);
@@ -616,6 +629,7 @@ static void become(struct program *p, struct mm *mm, const struct pt_regs *start
 	mm_switch(mm);
 	mm_put(old);
 	vfork_done(task->process);
+	posix_timers_free(task->process);
 	task->process->executed = true;
 	task->process->exit_signal = SIGCHLD;
 	fd_table_close_on_exec(task->files);

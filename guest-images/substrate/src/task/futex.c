@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <linux/time_types.h>
 #include <substrate/area.h>
+#include <substrate/device.h>
 #include <substrate/err.h>
 #include <substrate/futex.h>
 #include <substrate/mm.h>
@@ -249,6 +250,15 @@ SYSCALL_DEFINE6(futex, u64, address, u32, op, u32, value, u64, timeout, u64, add
 		return requeue(address, value, (u32)timeout, address2);
 	case FUTEX_WAKE_OP:
 		return wake_op(address, value, (u32)timeout, address2, value3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		/* One class of tasks has no priorities to inherit; the host hears of it. */
+		agent_process_unsupported(current->process, __NR_futex);
+		return -ENOSYS;
 	default:
 		return -ENOSYS;
 	}

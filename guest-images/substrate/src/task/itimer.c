@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Alarms: setitimer(2), alarm(2). A process has one timer of real time, which sends it SIGALRM. */
+/* Alarms: setitimer(2), alarm(2). A process has a timer of real time and two of processor time, which send it a signal each. */
 #include <asm/signal.h>
 #include <linux/time.h>
-#include <substrate/device.h>
+#include <substrate/cpu_timer.h>
 #include <substrate/err.h>
 #include <substrate/sched.h>
 #include <substrate/signal.h>
@@ -28,7 +28,7 @@ static bool get_ns(const s64 tv[2], u64 *ns)
 }
 
 /* Rings again an interval after it should have, not after it could: so that a slow program loses no time. */
-void itimer_expired(struct timer *timer)
+static void itimer_expired(struct timer *timer)
 {
 	struct process *process = container_of(timer, struct process, itimer);
 	u64 interval = process->itimer_interval;
@@ -48,7 +48,7 @@ static u64 remaining(const struct timer *timer)
 	return timer->deadline > now ? timer->deadline - now : 1;
 }
 
-static void set(struct process *process, u64 value, u64 interval)
+static void set_real(struct process *process, u64 value, u64 interval)
 {
 	process->itimer_interval = value ? interval : 0;
 	if (value)
@@ -57,30 +57,78 @@ static void set(struct process *process, u64 value, u64 interval)
 		timer_disarm(&process->itimer);
 }
 
-static long read_itimer(const struct process *process, void __user *out)
+static void cpu_itimer_expired(struct cpu_timer *timer, int which)
+{
+	struct process *process = timer->process;
+	u64 interval = process->cpu_itimers[which - ITIMER_VIRTUAL].interval;
+	if (interval)
+		cpu_timer_arm(timer, timer->expires + interval);
+	signal_send_kernel(process, which == ITIMER_VIRTUAL ? SIGVTALRM : SIGPROF);
+}
+
+static void virtual_expired(struct cpu_timer *timer)
+{
+	cpu_itimer_expired(timer, ITIMER_VIRTUAL);
+}
+
+static void prof_expired(struct cpu_timer *timer)
+{
+	cpu_itimer_expired(timer, ITIMER_PROF);
+}
+
+void itimers_init(struct process *process)
+{
+	timer_init(&process->itimer, itimer_expired);
+	cpu_timer_init(&process->cpu_itimers[0].timer, process, virtual_expired);
+	process->cpu_itimers[0].timer.program_only = true;
+	cpu_timer_init(&process->cpu_itimers[1].timer, process, prof_expired);
+}
+
+void itimers_disarm(struct process *process)
+{
+	timer_disarm(&process->itimer);
+	cpu_timer_disarm(&process->cpu_itimers[0].timer);
+	cpu_timer_disarm(&process->cpu_itimers[1].timer);
+}
+
+static void set(struct process *process, int which, u64 value, u64 interval)
+{
+	if (which == ITIMER_REAL) {
+		set_real(process, value, interval);
+		return;
+	}
+	struct cpu_timer *timer = &process->cpu_itimers[which - ITIMER_VIRTUAL].timer;
+	process->cpu_itimers[which - ITIMER_VIRTUAL].interval = value ? interval : 0;
+	if (value)
+		cpu_timer_arm(timer, cpu_timer_now(timer) + value);
+	else
+		cpu_timer_disarm(timer);
+}
+
+static u64 remaining_cpu(const struct cpu_timer *timer)
+{
+	u64 now = cpu_timer_now(timer);
+	return !cpu_timer_armed(timer) ? 0 : timer->expires > now ? timer->expires - now : 1;
+}
+
+static long read_itimer(const struct process *process, int which, void __user *out)
 {
 	s64 value[4]; /* struct itimerval: it_interval, it_value */
-	u64 left = remaining(&process->itimer);
-	put_ns(value, process->itimer_interval);
+	bool real = which == ITIMER_REAL;
+	u64 left = real ? remaining(&process->itimer) : remaining_cpu(&process->cpu_itimers[which - ITIMER_VIRTUAL].timer);
+	put_ns(value, real ? process->itimer_interval : process->cpu_itimers[which - ITIMER_VIRTUAL].interval);
 	put_ns(value + 2, left && left < NSEC_PER_USEC ? NSEC_PER_USEC : left);
 	return copy_to_user(out, value, sizeof(value)) ? -EFAULT : 0;
 }
 
-/* The timers that count processor time are not there: told to the host by name. */
-static long check_which(int which, u32 nr)
+static bool known(int which)
 {
-	if (which == ITIMER_REAL)
-		return 0;
-	if (which != ITIMER_VIRTUAL && which != ITIMER_PROF)
-		return -EINVAL;
-	agent_process_unsupported(current->process, nr);
-	return -ENOSYS;
+	return which == ITIMER_REAL || which == ITIMER_VIRTUAL || which == ITIMER_PROF;
 }
 
 SYSCALL_DEFINE2(getitimer, int, which, void __user *, out)
 {
-	long error = check_which(which, __NR_getitimer);
-	return error ? error : read_itimer(current->process, out);
+	return known(which) ? read_itimer(current->process, which, out) : -EINVAL;
 }
 
 SYSCALL_DEFINE3(setitimer, int, which, const void __user *, new, void __user *, old)
@@ -88,16 +136,15 @@ SYSCALL_DEFINE3(setitimer, int, which, const void __user *, new, void __user *, 
 	struct process *process = current->process;
 	s64 value[4] = { 0 }; /* NULL stands for zeros, as Linux has it */
 	u64 interval, first;
-	long error = check_which(which, __NR_setitimer);
-	if (error)
-		return error;
+	if (!known(which))
+		return -EINVAL;
 	if (new && copy_from_user(value, new, sizeof(value)))
 		return -EFAULT;
 	if (!get_ns(value, &interval) || !get_ns(value + 2, &first))
 		return -EINVAL;
-	if (old && read_itimer(process, old))
+	if (old && read_itimer(process, which, old))
 		return -EFAULT;
-	set(process, first, interval);
+	set(process, which, first, interval);
 	return 0;
 }
 
@@ -105,7 +152,7 @@ SYSCALL_DEFINE1(alarm, u32, seconds)
 {
 	struct process *process = current->process;
 	u64 left = remaining(&process->itimer), rounded = (left + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
-	set(process, seconds * NSEC_PER_SEC, 0);
+	set_real(process, seconds * NSEC_PER_SEC, 0);
 	/* Never 0 while one was set. */
 	return (long)(left && !rounded ? 1 : rounded);
 }

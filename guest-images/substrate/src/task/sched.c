@@ -8,6 +8,7 @@
  * to halt, nor to go on after it.
  */
 #include <substrate/cpu.h>
+#include <substrate/cpu_timer.h>
 #include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/err.h>
@@ -15,6 +16,7 @@
 #include <substrate/printk.h>
 #include <substrate/scheduler.h>
 #include <substrate/signal.h>
+#include <substrate/stop.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
 #include <substrate/timer.h>
@@ -68,13 +70,16 @@ void task_wake(struct task *task)
 	cpu0.work = 1;
 }
 
-/* Whoever runs is interrupted when a timer expires or, when others want to run, at the end of its slice. */
-static void interrupt_arm(void)
+/* Who runs is interrupted when a timer expires, of processor time too, or, when others want to run, at the end of its slice. */
+static void interrupt_arm(const struct task *task)
 {
-	u64 deadline = timers_next();
-	if (deadline == NO_DEADLINE && list_empty(&run_queue))
+	u64 deadline = timers_next(), alone = cpu_timers_next(task);
+	if (deadline == NO_DEADLINE && alone == NO_DEADLINE && list_empty(&run_queue))
 		return;
-	wake_timer_arm(list_empty(&run_queue) ? deadline : MIN(slice_end, deadline), monotonic_ns());
+	u64 now = monotonic_ns();
+	if (alone != NO_DEADLINE)
+		deadline = MIN(deadline, now + alone);
+	wake_timer_arm(list_empty(&run_queue) ? deadline : MIN(slice_end, deadline), now);
 }
 
 void task_hurry(struct task *task)
@@ -164,7 +169,7 @@ static void switched(void)
 {
 	mm_switch(current->mm);
 	free_dead();
-	if (signal_pending())
+	if (signal_pending() || (current->process && current->process->stop_signal))
 		cpu0.work = 1;
 }
 
@@ -199,7 +204,7 @@ void schedule(void)
 	struct task *next = list_first(&run_queue, struct task, run_link);
 	list_remove(&next->run_link);
 	slice_end = monotonic_ns() + TIME_SLICE_NS;
-	interrupt_arm();
+	interrupt_arm(next);
 	if (current->state == TASK_DEAD) {
 		fpu_drop(current);
 		dead = current;
@@ -224,6 +229,7 @@ void exit_work(struct pt_regs *regs)
 	devices_poll();
 	u64 now = monotonic_ns();
 	timers_expire(now);
+	cpu_timers_expire(current);
 	bool others = !list_empty(&run_queue) && (run_queue.prev != last || now >= slice_end);
 	/* What is to end does so before the others run. */
 	if (others && !signal_pending_fatal()) {
@@ -231,7 +237,7 @@ void exit_work(struct pt_regs *regs)
 	} else {
 		/* A program that the agent started has left its own memory in use. */
 		mm_switch(current->mm);
-		interrupt_arm();
+		interrupt_arm(current);
 	}
 	signals_deliver(regs);
 	cputime_charge_system();
@@ -266,12 +272,17 @@ static long wait_end(struct task *task)
 	timer_disarm(&task->timer);
 	if (task->timed_out)
 		return -ETIMEDOUT;
+	if (signals_stop())
+		return 0;
 	return signal_pending() ? interrupted() : 0;
 }
 
 long wait_sleep(u64 deadline)
 {
 	struct task *task = current;
+	/* Who is stopped in the middle of a wait goes on waiting afterwards; that looks like a wake-up for nothing. */
+	if (signals_stop())
+		return 0;
 	if (signal_pending())
 		return interrupted();
 	if (deadline != NO_DEADLINE && deadline <= monotonic_ns())

@@ -7,13 +7,16 @@
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <asm/ucontext.h>
+#include <linux/resource.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
 #include <substrate/err.h>
+#include <substrate/posix_timer.h>
 #include <substrate/printk.h>
 #include <substrate/process.h>
 #include <substrate/scheduler.h>
 #include <substrate/signal.h>
+#include <substrate/stop.h>
 #include <substrate/string.h>
 #include <substrate/syscall.h>
 #include <substrate/task.h>
@@ -22,11 +25,11 @@
 #include <substrate/uaccess.h>
 
 #define SIGNALS 64
-#define BIT(signo) (1UL << ((signo) - 1))
+#define BIT(signo) SIGNAL_BIT(signo)
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
-/* signal(7): default action "ignore". Stopping and continuing need a job-control shell: they are ignored too. */
-#define IGNORED_BY_DEFAULT                                                                                             \
-	(BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU) | BIT(SIGSTOP))
+/* signal(7): default actions "ignore" and "stop". */
+#define IGNORED_BY_DEFAULT (BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT))
+#define STOPS (BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
 #define RFLAGS_USER 0x40dd5 /* AC, OF, DF, TF, SF, ZF, AF, PF, CF: what a handler may change */
 #define REDZONE 128
 #define TICK_NS (NSEC_PER_SEC / 100) /* of clock_t: USER_HZ */
@@ -43,8 +46,7 @@ struct handlers {
 
 struct sigaction_table {
 	struct handlers *handlers;
-	siginfo_t *info; /* of the pending ones, by number; NULL until there was one */
-	u64 pending;     /* for any thread */
+	struct pending pending; /* for any thread */
 };
 
 struct wait_queue signal_arrivals = WAIT_QUEUE_INIT(signal_arrivals);
@@ -81,10 +83,12 @@ static void handlers_put(struct handlers *handlers)
 static struct sigaction_table *table_new(struct handlers *handlers)
 {
 	struct sigaction_table *table = handlers ? kzalloc(sizeof(*table)) : NULL;
-	if (table)
-		table->handlers = handlers;
-	else
+	if (!table) {
 		handlers_put(handlers);
+		return NULL;
+	}
+	table->handlers = handlers;
+	pending_init(&table->pending);
 	return table;
 }
 
@@ -106,7 +110,7 @@ void signals_free(struct sigaction_table *table)
 	if (!table)
 		return;
 	handlers_put(table->handlers);
-	kfree(table->info);
+	pending_drop(&table->pending, ~0UL);
 	kfree(table);
 }
 
@@ -138,11 +142,52 @@ static struct sigaction *action_of(const struct process *process, int signo)
 	return &process->signals->handlers->actions[signo - 1];
 }
 
+static int take_pending(struct task *task, u64 set, siginfo_t *info);
+
 /* ---- sending ---- */
 
 static u64 deliverable(const struct task *task)
 {
-	return (task->signals_pending | task->process->signals->pending) & ~(task->signals_blocked & ~UNBLOCKABLE);
+	return (task->pending.set | task->process->signals->pending.set) & ~(task->signals_blocked & ~UNBLOCKABLE);
+}
+
+/* The signals that can only stop the process, and the state of being stopped: no reason to leave a system call. */
+static u64 only_stopping(const struct process *process)
+{
+	u64 set = 0;
+	for (u64 left = STOPS; left; left &= left - 1) {
+		int signo = __builtin_ctzl(left) + 1;
+		if (action_of(process, signo)->sa_handler == SIG_DFL)
+			set |= BIT(signo);
+	}
+	return set;
+}
+
+bool signal_ends(const struct task *task)
+{
+	const struct process *process = task->process;
+	return process->exiting || (process->last_thread && process->last_thread != task) || deliverable(task) & BIT(SIGKILL);
+}
+
+bool signals_stop(void)
+{
+	struct task *task = current;
+	struct process *process = task->process;
+	bool stopped = false;
+	siginfo_t info;
+	while (process && !signal_ends(task)) {
+		u64 pending = deliverable(task);
+		/* What comes first, by its number, decides: what ends the process may. */
+		u64 first = pending & -pending;
+		if (process->stop_signal)
+			process_park();
+		else if (first & only_stopping(process))
+			process_stop(take_pending(task, first, &info));
+		else
+			break;
+		stopped = true;
+	}
+	return stopped;
 }
 
 bool signal_pending(void)
@@ -154,7 +199,7 @@ bool signal_pending(void)
 
 static bool ends_process(const struct process *process, int signo)
 {
-	return action_of(process, signo)->sa_handler == SIG_DFL && !(IGNORED_BY_DEFAULT & BIT(signo));
+	return action_of(process, signo)->sa_handler == SIG_DFL && !((IGNORED_BY_DEFAULT | STOPS) & BIT(signo));
 }
 
 bool signal_pending_fatal(void)
@@ -193,13 +238,21 @@ static void fill_info(siginfo_t *info, int signo, int code)
 	info->si_uid = sender->process ? sender->process->cred.uid : 0;
 }
 
-/* Without memory the signal comes all the same, with no word of who sent it (as in Linux). */
-static void keep_info(struct sigaction_table *signals, int signo, const siginfo_t *info)
+/*
+ * What a signal does merely by being sent (signal(7), "Stop and continue"): the two kinds undo each other, and SIGCONT continues
+ * the process even where it is blocked or ignored.
+ */
+static void before_sending(struct process *process, int signo)
 {
-	if (!signals->info)
-		signals->info = kmalloc(SIGNALS * sizeof(siginfo_t));
-	if (signals->info)
-		signals->info[signo - 1] = *info;
+	struct task *task;
+	u64 undone = signo == SIGCONT ? STOPS : STOPS & BIT(signo) ? BIT(SIGCONT) : 0;
+	if (undone) {
+		pending_drop(&process->signals->pending, undone);
+		list_for_each(task, &process->threads, thread_link)
+			pending_drop(&task->pending, undone);
+	}
+	if (signo == SIGCONT || signo == SIGKILL)
+		process_continue(process, signo == SIGCONT);
 }
 
 /* `task` NULL: to the process as a whole. */
@@ -209,6 +262,7 @@ static long send(struct process *process, struct task *task, int signo, const si
 		return -EINVAL;
 	if (signo == 0 || process->zombie)
 		return 0;
+	before_sending(process, signo);
 	struct task *receiver = task, *candidate;
 	/* Blocked signals are kept even if they would be ignored: signalfd and sigwaitinfo(2) take them. */
 	bool waited_for = false, blocked = task && task->signals_blocked & BIT(signo);
@@ -220,13 +274,8 @@ static long send(struct process *process, struct task *task, int signo, const si
 	}
 	if (ignores(process, signo) && !waited_for && !blocked)
 		return 0;
-	struct sigaction_table *signals = process->signals;
-	if (!((task ? task->signals_pending : signals->pending) & BIT(signo)))
-		keep_info(signals, signo, info);
-	if (task)
-		task->signals_pending |= BIT(signo);
-	else
-		signals->pending |= BIT(signo);
+	if (!pending_add(task ? &task->pending : &process->signals->pending, signo, info, process->rlimit[RLIMIT_SIGPENDING][0]))
+		return -EAGAIN;
 	if (signo == SIGKILL || waited_for) {
 		list_for_each(candidate, &process->threads, thread_link)
 			notify(candidate);
@@ -235,6 +284,11 @@ static long send(struct process *process, struct task *task, int signo, const si
 	}
 	wake_up(&signal_arrivals);
 	return 0;
+}
+
+long signal_send_info(struct process *process, struct task *task, int signo, const siginfo_t *info)
+{
+	return send(process, task, signo, info);
 }
 
 long signal_send(struct process *process, int signo)
@@ -266,22 +320,38 @@ long signal_send_tree(struct process *process, int signo)
 
 /* ---- between parents and children ---- */
 
-void child_info(siginfo_t *info, const struct process *child)
+void child_state_info(siginfo_t *info, const struct process *child, int code, int status)
 {
 	memset(info, 0, sizeof(*info));
 	info->si_signo = SIGCHLD;
-	info->si_code = child->exit.signo ? CLD_KILLED : CLD_EXITED;
+	info->si_code = code;
 	info->si_pid = (int)child->pid;
 	info->si_uid = child->cred.uid;
-	info->si_status = (int)(child->exit.signo ? child->exit.signo : child->exit.code & 0xff);
+	info->si_status = status;
 	info->si_utime = (__kernel_clock_t)(child->user_ns / TICK_NS);
 	info->si_stime = (__kernel_clock_t)(child->system_ns / TICK_NS);
+}
+
+void child_info(siginfo_t *info, const struct process *child)
+{
+	const struct exit_report *exit = &child->exit;
+	child_state_info(info, child, exit->signo ? CLD_KILLED : CLD_EXITED, (int)(exit->signo ? exit->signo : exit->code & 0xff));
 }
 
 bool signals_ignore_children(const struct process *process)
 {
 	const struct sigaction *action = action_of(process, SIGCHLD);
 	return action->sa_handler == SIG_IGN || action->sa_flags & SA_NOCLDWAIT;
+}
+
+void signal_child_stopped(struct process *parent, const struct process *child, int code, int status)
+{
+	siginfo_t info;
+	const struct sigaction *action = action_of(parent, SIGCHLD);
+	if (action->sa_flags & SA_NOCLDSTOP)
+		return;
+	child_state_info(&info, child, code, status);
+	send(parent, NULL, SIGCHLD, &info);
 }
 
 void signal_child_ended(struct process *parent, const struct process *child)
@@ -404,6 +474,10 @@ static void handle(struct pt_regs *regs, int signo, const siginfo_t *info, const
 	struct sigaction action = *action_of(current->process, signo);
 	if (action.sa_handler == SIG_IGN || (action.sa_handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo)))
 		return;
+	if (action.sa_handler == SIG_DFL && STOPS & BIT(signo)) {
+		process_stop(signo);
+		return;
+	}
 	if (action.sa_handler == SIG_DFL)
 		die(signo, info, regs, detail);
 	if (action.sa_flags & SA_RESETHAND)
@@ -427,20 +501,15 @@ static void finish_syscall(struct pt_regs *regs, const struct sigaction *action)
 
 static int take_pending(struct task *task, u64 set, siginfo_t *info)
 {
-	u64 pending = (task->signals_pending | task->process->signals->pending) & set;
+	u64 pending = (task->pending.set | task->process->signals->pending.set) & set;
 	if (!pending)
 		return 0;
-	/* Faults and SIGKILL are lower numbers than most; Linux too takes the lowest first. */
+	/* Faults are lower numbers than most; Linux too takes the lowest first, and a thread's own before those of all. */
 	int signo = pending & BIT(SIGKILL) ? SIGKILL : __builtin_ctzl(pending) + 1;
-	if (task->signals_pending & BIT(signo))
-		task->signals_pending &= ~BIT(signo);
-	else
-		task->process->signals->pending &= ~BIT(signo);
-	const siginfo_t *kept = task->process->signals->info;
-	if (kept)
-		*info = kept[signo - 1];
-	else
-		*info = (siginfo_t){ .si_signo = signo };
+	struct pending *from = task->pending.set & BIT(signo) ? &task->pending : &task->process->signals->pending;
+	pending_take(from, BIT(signo), info);
+	if (info->si_code == SI_TIMER)
+		posix_timer_told(task->process, info);
 	return signo;
 }
 
@@ -449,14 +518,20 @@ int signal_take(u64 set, siginfo_t *info)
 	return take_pending(current, set, info);
 }
 
+struct pending *signals_pending_of_process(struct process *process)
+{
+	return &process->signals->pending;
+}
+
 u64 signal_pending_of(u64 set)
 {
-	return (current->signals_pending | current->process->signals->pending) & set;
+	return (current->pending.set | current->process->signals->pending.set) & set;
 }
 
 void signals_deliver(struct pt_regs *regs)
 {
 	struct task *task = current;
+	process_park();
 	if (task->process->exiting)
 		process_end(&task->process->exit);
 	if (task->process->last_thread && task->process->last_thread != task)
@@ -473,6 +548,11 @@ void signals_deliver(struct pt_regs *regs)
 		char detail[48];
 		snprintf(detail, sizeof(detail), "%s", name_of(signo));
 		handle(regs, signo, &info, detail);
+		/* It may have been stopped, and what happened meanwhile comes first. */
+		if (task->process->exiting)
+			process_end(&task->process->exit);
+		if (task->process->last_thread && task->process->last_thread != task)
+			thread_exit(0);
 	}
 	if (task->restore_blocked) {
 		/* rt_sigsuspend and its kind: the old mask comes back; if there was a handler, from its frame. */
@@ -594,7 +674,7 @@ SYSCALL_DEFINE4(rt_sigprocmask, int, how, const u64 __user *, new, u64 __user *,
 
 SYSCALL_DEFINE2(rt_sigpending, u64 __user *, set, size_t, size)
 {
-	u64 pending = (current->signals_pending | current->process->signals->pending) & current->signals_blocked;
+	u64 pending = (current->pending.set | current->process->signals->pending.set) & current->signals_blocked;
 	if (size > sizeof(pending))
 		return -EINVAL;
 	return copy_to_user(set, &pending, size) ? -EFAULT : 0;
@@ -757,4 +837,42 @@ SYSCALL_DEFINE3(tgkill, int, tgid, int, tid, int, signo)
 SYSCALL_DEFINE2(tkill, int, tid, int, signo)
 {
 	return send_to_thread(0, tid, signo);
+}
+
+/* What sigqueue(3) makes. A code of the kernel's own can only be sent to oneself (rt_sigqueueinfo(2)). */
+static long send_info(struct process *process, struct task *task, int signo, const siginfo_t __user *user)
+{
+	siginfo_t info;
+	if (copy_from_user(&info, user, sizeof(info)))
+		return -EFAULT;
+	if (!process)
+		return -ESRCH;
+	if ((info.si_code >= 0 || info.si_code == SI_TKILL) && process != current->process)
+		return -EPERM;
+	info.si_signo = signo;
+	return may_signal(process) ? send(process, task, signo, &info) : -EPERM;
+}
+
+long signal_send_checked(struct process *process, int signo, const siginfo_t __user *user)
+{
+	siginfo_t info;
+	if (user)
+		return send_info(process, NULL, signo, user);
+	fill_info(&info, signo, SI_USER);
+	return may_signal(process) ? send(process, NULL, signo, &info) : -EPERM;
+}
+
+SYSCALL_DEFINE3(rt_sigqueueinfo, int, pid, int, signo, const siginfo_t __user *, info)
+{
+	return send_info(process_find((u32)pid), NULL, signo, info);
+}
+
+SYSCALL_DEFINE4(rt_tgsigqueueinfo, int, tgid, int, tid, int, signo, const siginfo_t __user *, info)
+{
+	struct task *task = tid > 0 ? task_find((u32)tid) : NULL;
+	if (tgid <= 0 || tid <= 0)
+		return -EINVAL;
+	if (task && task->process->pid != (u32)tgid)
+		task = NULL;
+	return send_info(task ? task->process : NULL, task, signo, info);
 }

@@ -10,10 +10,13 @@
 #include <substrate/fs.h>
 #include <substrate/futex.h>
 #include <substrate/mm.h>
+#include <substrate/pidfd.h>
+#include <substrate/posix_timer.h>
 #include <substrate/printk.h>
 #include <substrate/process.h>
 #include <substrate/scheduler.h>
 #include <substrate/signal.h>
+#include <substrate/stop.h>
 #include <substrate/string.h>
 #include <substrate/syscall.h>
 #include <substrate/task.h>
@@ -191,6 +194,7 @@ struct task *task_new(struct process *process)
 	list_init(&task->run_link);
 	timer_init(&task->timer, task_wait_expired);
 	list_init(&task->thread_link);
+	pending_init(&task->pending);
 	task_count++;
 	return task;
 }
@@ -199,6 +203,7 @@ void task_free(struct task *task)
 {
 	if (task->mm)
 		mm_put(task->mm);
+	pending_drop(&task->pending, ~0UL);
 	kfree(task->xsave);
 	frames_free(virt_to_phys(task), 2);
 }
@@ -218,7 +223,8 @@ void task_release(struct task *task)
 /* What a zombie does not need. */
 static void process_strip(struct process *process)
 {
-	timer_disarm(&process->itimer);
+	itimers_disarm(process);
+	posix_timers_free(process);
 	if (process->executable)
 		node_put(process->executable);
 	process->executable = NULL;
@@ -230,6 +236,7 @@ void process_free(struct process *process)
 {
 	list_remove(&process->link);
 	list_remove(&process->sibling);
+	pidfds_forget(process);
 	process_strip(process);
 	kfree(process);
 }
@@ -249,6 +256,7 @@ static void limits_init(struct process *process)
 	process->rlimit[RLIMIT_NOFILE][0] = 1024;
 	process->rlimit[RLIMIT_NOFILE][1] = 1UL << 20;
 	process->rlimit[RLIMIT_NPROC][0] = process->rlimit[RLIMIT_NPROC][1] = task_limit() / 2;
+	process->rlimit[RLIMIT_SIGPENDING][0] = process->rlimit[RLIMIT_SIGPENDING][1] = task_limit() / 2;
 	process->rlimit[RLIMIT_NICE][0] = process->rlimit[RLIMIT_NICE][1] = 0;
 	process->rlimit[RLIMIT_RTPRIO][0] = process->rlimit[RLIMIT_RTPRIO][1] = 0;
 }
@@ -262,7 +270,10 @@ struct process *process_new(struct sigaction_table *signals)
 	}
 	process->signals = signals;
 	list_init(&process->threads);
-	timer_init(&process->itimer, itimer_expired);
+	itimers_init(process);
+	list_init(&process->cpu_timers);
+	list_init(&process->posix_timers);
+	list_init(&process->pidfds);
 	list_init(&process->link);
 	list_init(&process->children);
 	list_init(&process->sibling);
@@ -419,6 +430,7 @@ static void tell_parent(struct process *process)
 static void leave_children(struct process *process)
 {
 	struct process *reaper = reaper_of(process), *child, *next;
+	process_leaves_group(process);
 	list_for_each_safe(child, next, &process->children, sibling) {
 		signal_parent_ended(child);
 		list_remove(&child->sibling);
@@ -426,6 +438,7 @@ static void leave_children(struct process *process)
 		child->exit_signal = SIGCHLD;
 		if (reaper)
 			list_push_back(&reaper->children, &child->sibling);
+		process_reparented(child, process);
 		if (child->zombie)
 			tell_parent(child);
 	}
@@ -439,6 +452,7 @@ void process_ended(struct process *process)
 		agent_process_ended(process);
 	process_strip(process);
 	process->zombie = true;
+	pidfds_ended(process);
 	tell_parent(process);
 }
 
@@ -460,6 +474,7 @@ noreturn static void task_exit(void)
 	fs_context_put(task->fs);
 	task->files = NULL;
 	task->fs = NULL;
+	posix_timers_forget(task);
 	list_remove(&task->thread_link);
 	/* Who is told of the end is told all of it. */
 	cputime_charge_system();
@@ -481,6 +496,7 @@ noreturn void process_end(const struct exit_report *report)
 	struct process *process = current->process;
 	if (!process->exiting) {
 		process->exiting = true;
+		process->stop_signal = 0;
 		process->exit = *report;
 		struct task *task;
 		list_for_each(task, &process->threads, thread_link)

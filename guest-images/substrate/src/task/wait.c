@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wait4(2) and waitid(2): how children ended. Children do not stop here, so that WUNTRACED and WCONTINUED find nothing. */
+/* wait4(2) and waitid(2): how children ended, stopped and went on. */
 #include <linux/resource.h>
 #include <linux/wait.h>
 #include <substrate/err.h>
+#include <substrate/pidfd.h>
 #include <substrate/process.h>
 #include <substrate/sched.h>
 #include <substrate/signal.h>
@@ -28,18 +29,26 @@ static bool wanted(const struct wait_request *request, const struct process *chi
 	       (request->which == P_PGID && child->pgid == request->id);
 }
 
-/* True when there is nothing to wait for any more: a child that has ended, or no child that could (`*any` is false then). */
-static bool find_ended(const struct wait_request *request, struct process **ended, bool *any)
+static bool has_news(const struct wait_request *request, const struct process *child)
+{
+	if (child->zombie)
+		return request->options & WEXITED;
+	return (child->stop_news == STOP_NEW && request->options & WSTOPPED) ||
+	       (child->stop_news == CONTINUE_NEW && request->options & WCONTINUED);
+}
+
+/* True when there is nothing to wait for any more: a child with news, or no child that could have some (`*any` is false then). */
+static bool find_news(const struct wait_request *request, struct process **found, bool *any)
 {
 	struct process *child;
-	*ended = NULL;
+	*found = NULL;
 	*any = false;
 	list_for_each(child, &current->process->children, sibling) {
 		if (!wanted(request, child))
 			continue;
 		*any = true;
-		if (child->zombie && request->options & WEXITED) {
-			*ended = child;
+		if (has_news(request, child)) {
+			*found = child;
 			return true;
 		}
 	}
@@ -70,32 +79,50 @@ static void reap(struct process *child)
 	process_reap(child);
 }
 
-/* What a zombie told. */
+/* What a child told. */
 struct wait_result {
-	u32 pid; /* 0: none has ended yet (WNOHANG) */
+	u32 pid; /* 0: none has news yet (WNOHANG) */
 	int status;
 	siginfo_t info;
 	struct rusage usage;
 };
+
+static void tell_end(const struct wait_request *request, struct wait_result *result, struct process *child)
+{
+	result->status = child->exit.signo ? (int)child->exit.signo : (int)(child->exit.code & 0xff) << 8;
+	child_info(&result->info, child);
+	if (!(request->options & WNOWAIT))
+		reap(child);
+}
+
+static void tell_stop(const struct wait_request *request, struct wait_result *result, struct process *child)
+{
+	bool stopped = child->stop_news == STOP_NEW;
+	int signo = stopped ? (int)child->stop_signal : SIGCONT;
+	result->status = stopped ? signo << 8 | 0x7f : 0xffff;
+	child_state_info(&result->info, child, stopped ? CLD_STOPPED : CLD_CONTINUED, signo);
+	if (!(request->options & WNOWAIT))
+		child->stop_news = STOP_TOLD;
+}
 
 static long wait_for_child(const struct wait_request *request, struct wait_result *result)
 {
 	struct process *child;
 	bool any;
 	memset(result, 0, sizeof(*result));
-	if (!find_ended(request, &child, &any) && !(request->options & WNOHANG)) {
-		long error = wait_event(&current->process->child_events, find_ended(request, &child, &any));
+	if (!find_news(request, &child, &any) && !(request->options & WNOHANG)) {
+		long error = wait_event(&current->process->child_events, find_news(request, &child, &any));
 		if (error)
 			return error;
 	}
 	if (!child)
 		return any ? 0 : -ECHILD;
 	result->pid = child->pid;
-	result->status = child->exit.signo ? (int)child->exit.signo : (int)(child->exit.code & 0xff) << 8;
-	child_info(&result->info, child);
 	usage_of(child, &result->usage);
-	if (!(request->options & WNOWAIT))
-		reap(child);
+	if (child->zombie)
+		tell_end(request, result, child);
+	else
+		tell_stop(request, result, child);
 	return 0;
 }
 
@@ -127,6 +154,16 @@ SYSCALL_DEFINE5(waitid, int, which, int, id, void __user *, info, int, options, 
 	if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | KINDS) ||
 	    !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
+	bool nonblocking = false;
+	if (which == P_PIDFD) {
+		const struct process *child = id >= 0 ? pidfd_process(id, &nonblocking) : ERR_PTR(-EINVAL);
+		if (IS_ERR(child))
+			return PTR_ERR(child) == -ESRCH ? -ECHILD : PTR_ERR(child);
+		request.which = which = P_PID;
+		request.id = child->pid;
+		id = (int)child->pid;
+		request.options |= nonblocking ? WNOHANG : 0;
+	}
 	if ((which != P_ALL && which != P_PID && which != P_PGID) || (which == P_PID && id <= 0) || (which == P_PGID && id < 0))
 		return -EINVAL;
 	/* Since Linux 5.4, 0 is the caller's group. */
@@ -135,6 +172,8 @@ SYSCALL_DEFINE5(waitid, int, which, int, id, void __user *, info, int, options, 
 	long error = wait_for_child(&request, &result);
 	if (error)
 		return error;
+	if (!result.pid && nonblocking && !(options & WNOHANG))
+		return -EAGAIN;
 	if ((info && copy_to_user(info, &result.info, sizeof(result.info))) ||
 	    (usage && result.pid && copy_to_user(usage, &result.usage, sizeof(result.usage))))
 		return -EFAULT;

@@ -118,6 +118,11 @@ void virtio_acknowledge(struct virtio_device *device)
 	write_register(device, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
 }
 
+u32 virtio_config_read32(const struct virtio_device *device, u32 offset)
+{
+	return read_register(device, VIRTIO_MMIO_CONFIG + offset);
+}
+
 void virtio_mmio_probe(paddr_t base, u64 size, u32 irq)
 {
 	struct virtio_device device = { .irq = irq, .selected = NO_QUEUE };
@@ -147,6 +152,12 @@ void virtio_mmio_probe(paddr_t base, u64 size, u32 irq)
 		break;
 	case VIRTIO_ID_CONSOLE:
 		virtio_console_probe(&device);
+		break;
+	case VIRTIO_ID_VSOCK:
+		virtio_vsock_probe(&device);
+		break;
+	case VIRTIO_ID_BLOCK:
+		virtio_block_probe(&device);
 		break;
 	default:
 		printk("virtio: no driver for the device of type %u at 0x%llx\n", id, (unsigned long long)base);

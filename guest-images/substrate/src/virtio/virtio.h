@@ -31,8 +31,13 @@ void virtio_notify(struct virtio_device *device, u32 index);
 /* Used buffers were seen: a device that paused until then goes on. */
 void virtio_acknowledge(struct virtio_device *device);
 
+/* Four bytes of the device's configuration space. */
+u32 virtio_config_read32(const struct virtio_device *device, u32 offset);
+
 /* Drivers: `found` is copied. */
 void virtio_console_probe(const struct virtio_device *found);
+void virtio_vsock_probe(const struct virtio_device *found);
+void virtio_block_probe(const struct virtio_device *found);
 
 #ifdef SUBSTRATE_HOST_TEST
 u32 mmio_read32(const void *at);

@@ -7,6 +7,7 @@ static const struct { const char *name; void (*run)(void); } tests[] = {
 	{ "image", test_image },	{ "paths", test_paths },	{ "files", test_files },
 	{ "pipes", test_pipes },	{ "locks", test_locks },	{ "proc", test_proc },
 	{ "exhaustion", test_exhaustion },	{ "random", test_random },	{ "corrupt", test_corrupt },
+	{ "disk", test_disk },
 };
 
 /* Takes the seed off the arguments. */

@@ -69,5 +69,6 @@ void test_proc(void);
 void test_random(void);
 void test_corrupt(void);
 void test_exhaustion(void);
+void test_disk(void);
 
 #endif

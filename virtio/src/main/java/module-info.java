@@ -6,6 +6,7 @@ import org.jspecify.annotations.NullMarked;
 module io.vivarium.virtio {
     requires static transitive org.jspecify;
     requires transitive io.vivarium.kvm;
+    requires jdk.jfr;
 
     exports io.vivarium.virtio;
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium;
 
+import io.vivarium.internal.Checkpoint;
 import io.vivarium.internal.Execution;
 import io.vivarium.internal.Guest;
 import io.vivarium.internal.Launcher;
+import java.io.IOException;
+import java.time.Duration;
 
 /// A microVM with a root file system of its own, in which programs run.
 ///
@@ -32,6 +35,7 @@ public final class Sandbox implements AutoCloseable {
     /// Launches a sandbox; returns when the guest is ready for programs.
     ///
     /// @throws HostUnavailableException if this host runs no sandboxes
+    /// @throws InvalidDiskException if one of the disks cannot be what it is to be
     /// @throws LaunchFailedException if the guest does not come up
     /// @throws ExecInterruptedException if this thread is interrupted
     public static Sandbox launch(SandboxSpec spec) {
@@ -77,6 +81,44 @@ public final class Sandbox implements AutoCloseable {
     /// As [#start(Command)].
     public GuestProcess start(String... argv) {
         return start(Command.of(argv));
+    }
+
+    /// Connects to a program in the sandbox that listens on a port of the family `AF_VSOCK`
+    /// (vsock(7)); returns when the
+    /// program's kernel has accepted. Does not wait for a program to listen.
+    ///
+    /// @param port not negative
+    /// @throws VsockConnectException if no program listens there
+    /// @throws java.nio.channels.ClosedByInterruptException if this thread is interrupted
+    /// @throws java.net.SocketException if the sandbox has 1,024 connections already
+    /// @throws SandboxException if the sandbox has ended
+    /// @throws IOException if it ends meanwhile; its cause says why
+    public VsockChannel connect(int port) throws IOException {
+        return new VsockChannel(guest.vsock().connect(port, null));
+    }
+
+    /// Connects as [#connect(int)] does, within a time.
+    ///
+    /// @param limit how long at most
+    /// @throws java.net.SocketTimeoutException if the guest has not answered by then
+    public VsockChannel connect(int port, Duration limit) throws IOException {
+        return new VsockChannel(guest.vsock().connect(port, limit));
+    }
+
+    /// Takes connections that programs in the sandbox make to a port of the host: to `VMADDR_CID_HOST`, with sockets of
+    /// the family `AF_VSOCK` (vsock(7)). Without a listener they are refused.
+    ///
+    /// @param port not negative; 0 for one that is free, see [VsockListener#port]
+    /// @throws java.net.BindException if there is a listener on that port
+    /// @throws SandboxException if the sandbox has ended
+    /// @throws IOException if the port cannot be had
+    public VsockListener listen(int port) throws IOException {
+        return new VsockListener(guest.vsock().listen(port));
+    }
+
+    /// Saves it, between programs.
+    Checkpoint save() {
+        return guest.save(spec, spec.image().root());
     }
 
     /// What it was launched as.

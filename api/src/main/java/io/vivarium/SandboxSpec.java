@@ -3,6 +3,8 @@ package io.vivarium;
 
 import io.vivarium.internal.CommandLimits;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -22,6 +24,9 @@ public final class SandboxSpec {
     /// The most that a guest can be given: 63 GiB, as much as fits below the image.
     public static final Memory MAX_MEMORY = Memory.gibibytes(63);
 
+    /// The most disks that a guest can have.
+    public static final int MAX_DISKS = 8;
+
     /// What every program finds as its environment: `PATH`, with the directories where Linux keeps programs.
     public static final Map<String, String> DEFAULT_ENV =
             Map.of("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -29,6 +34,7 @@ public final class SandboxSpec {
     private final Image image;
     private final Resources resources;
     private final Defaults defaults;
+    private final List<Disk> disks;
     private final Map<String, String> env;
 
     /// What the machine has.
@@ -41,10 +47,11 @@ public final class SandboxSpec {
             @Nullable String workingDirectory,
             @Nullable User user) {}
 
-    private SandboxSpec(Image image, Resources resources, Defaults defaults) {
+    private SandboxSpec(Image image, Resources resources, Defaults defaults, List<Disk> disks) {
         this.image = image;
         this.resources = resources;
         this.defaults = defaults;
+        this.disks = disks;
         this.env = CommandLimits.merge(
                 CommandLimits.merge(DEFAULT_ENV, image.config().env()), defaults.env);
     }
@@ -55,12 +62,13 @@ public final class SandboxSpec {
         return new SandboxSpec(
                 image,
                 new Resources(DEFAULT_MEMORY, 1, null, DEFAULT_LAUNCH_TIMEOUT),
-                new Defaults(Map.of(), null, null));
+                new Defaults(Map.of(), null, null),
+                List.of());
     }
 
     /// Another root file system, and what its config says where nothing was set here.
     public SandboxSpec withImage(Image other) {
-        return new SandboxSpec(other, resources, defaults);
+        return new SandboxSpec(other, resources, defaults, disks);
     }
 
     /// How much memory the guest has: for its kernel, its programs and what they write to files. The image is not part
@@ -78,7 +86,8 @@ public final class SandboxSpec {
         return new SandboxSpec(
                 image,
                 new Resources(memory, resources.vcpus, resources.maxLifetime, resources.launchTimeout),
-                defaults);
+                defaults,
+                disks);
     }
 
     /// How many processors the guest has.
@@ -92,7 +101,8 @@ public final class SandboxSpec {
         return new SandboxSpec(
                 image,
                 new Resources(resources.memory, vcpus, resources.maxLifetime, resources.launchTimeout),
-                defaults);
+                defaults,
+                disks);
     }
 
     /// Stops the sandbox when it has existed this long, with [LifetimeExceededException] for whoever uses it.
@@ -101,7 +111,10 @@ public final class SandboxSpec {
     public SandboxSpec withMaxLifetime(Duration limit) {
         checkPositive("lifetime", limit);
         return new SandboxSpec(
-                image, new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout), defaults);
+                image,
+                new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout),
+                defaults,
+                disks);
     }
 
     /// How long the guest may take to be ready for programs.
@@ -110,7 +123,7 @@ public final class SandboxSpec {
     public SandboxSpec withLaunchTimeout(Duration limit) {
         checkPositive("launch timeout", limit);
         return new SandboxSpec(
-                image, new Resources(resources.memory, resources.vcpus, resources.maxLifetime, limit), defaults);
+                image, new Resources(resources.memory, resources.vcpus, resources.maxLifetime, limit), defaults, disks);
     }
 
     private static void checkPositive(String what, Duration limit) {
@@ -130,7 +143,7 @@ public final class SandboxSpec {
     /// As [#withEnv(String, String)], for several.
     public SandboxSpec withEnv(Map<String, String> variables) {
         Map<String, String> merged = CommandLimits.merge(defaults.env, variables);
-        return new SandboxSpec(image, resources, new Defaults(merged, defaults.workingDirectory, defaults.user));
+        return new SandboxSpec(image, resources, new Defaults(merged, defaults.workingDirectory, defaults.user), disks);
     }
 
     /// Where programs start.
@@ -138,13 +151,27 @@ public final class SandboxSpec {
     /// @param directory in the guest, absolute
     public SandboxSpec withWorkingDirectory(String directory) {
         CommandLimits.checkDirectory(directory);
-        return new SandboxSpec(image, resources, new Defaults(defaults.env, directory, defaults.user));
+        return new SandboxSpec(image, resources, new Defaults(defaults.env, directory, defaults.user), disks);
     }
 
     /// Whom programs run as.
     public SandboxSpec withUser(long uid, long gid) {
         return new SandboxSpec(
-                image, resources, new Defaults(defaults.env, defaults.workingDirectory, new User(uid, gid)));
+                image, resources, new Defaults(defaults.env, defaults.workingDirectory, new User(uid, gid)), disks);
+    }
+
+    /// Adds a disk. Sandboxes of one specification have each the same disks: a [Disk#writable] one
+    /// can be only one sandbox's at a
+    /// time.
+    ///
+    /// @throws IllegalArgumentException if there are [#MAX_DISKS] already
+    public SandboxSpec withDisk(Disk disk) {
+        if (disks.size() == MAX_DISKS) {
+            throw new IllegalArgumentException("a guest has at most %d disks".formatted(MAX_DISKS));
+        }
+        List<Disk> more = new ArrayList<>(disks);
+        more.add(disk);
+        return new SandboxSpec(image, resources, defaults, List.copyOf(more));
     }
 
     /// The root file system.
@@ -172,6 +199,11 @@ public final class SandboxSpec {
         return resources.launchTimeout;
     }
 
+    /// See [#withDisk]; the first is `/dev/vda`.
+    public List<Disk> disks() {
+        return disks;
+    }
+
     /// See [#withEnv(String, String)].
     public Map<String, String> env() {
         return env;
@@ -188,18 +220,19 @@ public final class SandboxSpec {
         return Objects.requireNonNullElse(defaults.user, image.config().user());
     }
 
-    /// The same image (the same object), the same resources, the same defaults.
+    /// The same image (the same object), the same resources, the same defaults, the same disks.
     @Override
     public boolean equals(Object other) {
         return other instanceof SandboxSpec that
                 && image.equals(that.image)
                 && resources.equals(that.resources)
-                && defaults.equals(that.defaults);
+                && defaults.equals(that.defaults)
+                && disks.equals(that.disks);
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(image, resources, defaults);
+        return Objects.hash(image, resources, defaults, disks);
     }
 
     @Override

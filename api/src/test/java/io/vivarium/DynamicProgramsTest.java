@@ -2,7 +2,7 @@
 package io.vivarium;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
@@ -56,6 +56,7 @@ class DynamicProgramsTest {
     }
 
     @Test
+    @Tag("smoke")
     void listsAndSorts() throws IOException, InterruptedException {
         HostProgram.copy(Path.of("/bin/ls"), root);
         HostProgram.copy(Path.of("/usr/bin/sort"), root);
@@ -69,9 +70,7 @@ class DynamicProgramsTest {
 
     @Test
     void runsPython() throws IOException, InterruptedException {
-        assumeThat(PYTHON)
-                .as("python3 is not installed, whose interpreter is run here")
-                .exists();
+        assumeTrue(Files.exists(PYTHON), "python3 is not installed, whose interpreter is run here");
         HostProgram.copy(PYTHON, root);
         addLibraryOfPython();
         LanguageProgram.copySource("script.py", root.resolve("data/script.py"));

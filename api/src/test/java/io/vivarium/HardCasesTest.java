@@ -190,8 +190,8 @@ class HardCasesTest {
     }
 
     @Test
-    void sixtyFourMebibytesArriveInOrder() throws Exception {
-        long bytes = 64 << 20;
+    void manyMebibytesArriveInOrder() throws Exception {
+        long bytes = (long) Effort.times(64) << 20;
         Process host =
                 new ProcessBuilder(RealPrograms.ROOT.resolve("bin/chatter").toString(), Long.toString(bytes)).start();
         String expected = sha256(host.getInputStream());

@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /// A program that goes for the kernel's pages, and one that leaves the kernel with what the processor refuses.
 @Tag("machine")
+@Tag("smoke")
 @EnabledIfKvm
 @Timeout(120)
 class KernelPagesTest {

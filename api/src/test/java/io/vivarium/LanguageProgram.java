@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,35 +54,35 @@ enum LanguageProgram {
         return debianPackage;
     }
 
-    /// True when this machine has what it is made with.
+    /// True when this machine has what it is made with, or has made it already.
     boolean canBeMade() {
         return Arrays.stream(Objects.requireNonNullElse(System.getenv("PATH"), "/usr/bin:/bin")
-                        .split(":", -1))
-                .anyMatch(directory -> Files.exists(Path.of(directory).resolve(tool)));
+                                .split(":", -1))
+                        .anyMatch(directory -> Files.exists(Path.of(directory).resolve(tool)))
+                || compiled().isKept();
     }
 
     /// @param directory where the program goes, as [#fileName()]
-    /// @param scratch for the source
-    void make(Path directory, Path scratch) throws IOException, InterruptedException {
-        Path text = scratch.resolve(source);
-        copySource(source, text);
-        List<String> words = Arrays.stream(command.split(" ", -1))
-                .map(word -> switch (word) {
-                    case "SOURCE" -> text.toString();
-                    case "PROGRAM" -> directory.resolve(fileName()).toString();
-                    default -> word;
-                })
-                .toList();
-        Process compiler = new ProcessBuilder(words).redirectErrorStream(true).start();
-        String messages = new String(compiler.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(compiler.waitFor()).as(messages).isZero();
+    void make(Path directory) throws IOException, InterruptedException {
+        compiled().make(directory.resolve(fileName()));
+    }
+
+    private CompiledProgram compiled() {
+        return new CompiledProgram(
+                List.of(command.split(" ", -1)), source, new String(resource(source), StandardCharsets.UTF_8));
+    }
+
+    private static byte[] resource(String name) {
+        try (InputStream in = Objects.requireNonNull(
+                LanguageProgram.class.getResourceAsStream("languages/" + name), "no resource languages/" + name)) {
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /// Copies one of the resources in `languages`.
     static void copySource(String name, Path to) throws IOException {
-        try (InputStream in = Objects.requireNonNull(
-                LanguageProgram.class.getResourceAsStream("languages/" + name), "no resource languages/" + name)) {
-            Files.write(to, in.readAllBytes());
-        }
+        Files.write(to, resource(name));
     }
 }

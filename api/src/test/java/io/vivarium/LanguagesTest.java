@@ -2,7 +2,7 @@
 package io.vivarium;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
@@ -38,7 +38,7 @@ class LanguagesTest {
     private static Sandbox sandbox;
 
     @BeforeAll
-    static void make(@TempDir Path scratch) throws IOException, InterruptedException {
+    static void make() throws IOException, InterruptedException {
         // The guest's / is for all its users.
         Files.setPosixFilePermissions(root, PosixFilePermissions.fromString("rwxr-xr-x"));
         Files.createDirectory(root.resolve("tmp"));
@@ -48,7 +48,7 @@ class LanguagesTest {
         Path bin = Files.createDirectory(root.resolve("bin"));
         for (LanguageProgram program : LanguageProgram.values()) {
             if (program.canBeMade()) {
-                program.make(bin, scratch);
+                program.make(bin);
             }
         }
         image = Image.directory(root);
@@ -101,9 +101,7 @@ class LanguagesTest {
     @MethodSource("cases")
     void sameAsOnTheHost(Case test, @TempDir Path scratch) throws IOException, InterruptedException {
         LanguageProgram program = test.program;
-        assumeThat(program.canBeMade())
-                .as("%s is not installed, which makes %s", program.debianPackage(), program)
-                .isTrue();
+        assumeTrue(program.canBeMade(), () -> program.debianPackage() + " is not installed, which makes " + program);
         ExecResult guest = sandbox.exec(Command.of(test.argv("/bin/" + program.fileName()))
                 .withEnv(ENVIRONMENT)
                 .withStdin(Stdin.of(INPUT))

@@ -2,7 +2,7 @@
 package io.vivarium;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
@@ -98,7 +98,7 @@ class ProcessesTest {
     @MethodSource("scripts")
     void shellsRunScripts(String shell, String script) throws IOException, InterruptedException {
         Path program = Path.of("/bin", shell);
-        assumeThat(root.resolve("bin").resolve(shell)).exists();
+        assumeTrue(Files.exists(root.resolve("bin").resolve(shell)), () -> shell + " is not installed");
         List<String> argv = new ArrayList<>(List.of(program.toString()));
         if (shell.equals("busybox")) {
             argv.add("sh");
@@ -136,7 +136,7 @@ class ProcessesTest {
     @ParameterizedTest
     @ValueSource(strings = {"/tmp/make/all", "fail", "missing"})
     void makeRunsJobsInParallel(String target) throws IOException, InterruptedException {
-        assumeThat(MAKE).exists();
+        assumeTrue(Files.exists(MAKE), "make is not installed");
         assertSameAsOnHost(List.of(MAKE.toString(), "-j4", "-f", "/Makefile.test", target));
     }
 

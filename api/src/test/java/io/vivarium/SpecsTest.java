@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.internal.FakeGuests;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -86,5 +87,37 @@ class SpecsTest {
     @CsvSource({"11, SIGSEGV", "9, SIGKILL", "31, SIGSYS", "1, SIGHUP", "34, SIGRTMIN+2", "0, signal 0"})
     void signalsHaveNames(int number, String name) {
         assertThat(Signals.name(number)).isEqualTo(name);
+    }
+
+    @Test
+    void disksAreValues() {
+        Path file = Path.of("/some/file");
+        assertThat(Disk.overlay(file).withSerial("s").withBandwidth(5).withRequestRate(6))
+                .isEqualTo(
+                        Disk.overlay(file).withRequestRate(6).withBandwidth(5).withSerial("s"))
+                .hasSameHashCodeAs(
+                        Disk.overlay(file).withRequestRate(6).withBandwidth(5).withSerial("s"))
+                .isNotEqualTo(Disk.overlay(file))
+                .isNotEqualTo(
+                        Disk.readOnly(file).withSerial("s").withBandwidth(5).withRequestRate(6));
+        assertThat(Disk.overlay(file).withOverlayMemory(Memory.mebibytes(1)).source())
+                .isEqualTo(new Disk.Overlay(file, Memory.mebibytes(1)));
+        assertThat(Disk.writable(file).bytesPerSecond()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {0, -512, 511, 513, Long.MIN_VALUE})
+    void scratchOfNoWholeSectors(long bytes) {
+        assertThatThrownBy(() -> Disk.scratch(bytes)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void whatADiskCannotHave() {
+        Disk disk = Disk.scratch(512);
+        assertThatThrownBy(() -> disk.withOverlayMemory(Memory.mebibytes(1))).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> disk.withBandwidth(0)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> disk.withRequestRate(Disk.MAX_RATE + 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> disk.withSerial("012345678901234567890")).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> disk.withSerial("grün")).isInstanceOf(IllegalArgumentException.class);
     }
 }

@@ -44,14 +44,16 @@ final class AgentSession {
     private final FrameQueue out;
     private final Consumer<String> onBreach;
     private final FrameReader in = new FrameReader(this::frame);
-    private final AtomicInteger lastId = new AtomicInteger();
+    private final AtomicInteger lastId;
     private final Map<Integer, Program> programs = new ConcurrentHashMap<>();
     private final CompletableFuture<GuestHello> hello = new CompletableFuture<>();
     private volatile @Nullable Supplier<? extends SandboxException> failure;
     private boolean broken;
 
+    /// @param lastId the last number of a process that was used before; 0 for none
     /// @param onBreach told what the guest did, when it breaks the protocol; must not block
-    AgentSession(AgentChannel channel, Consumer<String> onBreach) {
+    AgentSession(AgentChannel channel, int lastId, Consumer<String> onBreach) {
+        this.lastId = new AtomicInteger(lastId);
         this.out = new FrameQueue(channel);
         this.onBreach = onBreach;
     }
@@ -71,6 +73,22 @@ final class AgentSession {
     /// A number for a program that is to be spawned.
     int newId() {
         return lastId.incrementAndGet();
+    }
+
+    /// The last number that was given to a program, or would have been.
+    int lastId() {
+        return lastId.get();
+    }
+
+    /// Whether the agent has answered, and neither side owes the other anything: no program runs that was spawned, no
+    /// frame is on its way in part. The guest does not run.
+    boolean isQuiet() {
+        return hello.isDone() && programs.isEmpty() && out.isEmpty() && in.isBetweenFrames();
+    }
+
+    /// The programs that were spawned and have not ended, for reports.
+    int running() {
+        return programs.size();
     }
 
     /// Asks the agent to run a program.

@@ -34,16 +34,17 @@ record ColdBoot(Kvm kvm, KernelImage kernel, int tscKhz) {
     /// @throws LaunchFailedException if it does not get there
     /// @throws KvmException if the host refuses
     SavedMachine boot(MachineMap map, RegionSpec image, Duration limit) {
-        try (Board board = new Board(kvm, map.regions(image), () -> {})) {
+        try (Board board = new Board(kvm, map.regions(image), DiskDrives.shaped(map.disks()), () -> {})) {
             LinuxBoot boot = new LinuxBoot(kernel.entry(), BootParams.ADDRESS);
             load(boot, board.machine().memory(), new BootParams(board.commandLine(tscKhz), map.memoryMap()));
             boot.enter(board.machine().vcpu(0));
-            board.connectConsole();
-            board.agentPort().connect(new NobodySpeaksYet());
+            Fittings fittings = board.fittings();
+            fittings.connectConsole();
+            fittings.agentPort().connect(new NobodySpeaksYet());
             AtomicBoolean late = new AtomicBoolean();
             Future<?> timer = Timers.after(limit, () -> {
                 late.set(true);
-                board.stop();
+                fittings.stop();
             });
             VcpuStop stop = Carriers.call(() -> runUntilReady(board));
             timer.cancel(false);
@@ -63,7 +64,7 @@ record ColdBoot(Kvm kvm, KernelImage kernel, int tscKhz) {
 
     private static LaunchFailedException failed(String what, Board board) {
         return new LaunchFailedException("the guest kernel " + what + "; its console:\n"
-                + board.consoleText().stripTrailing());
+                + board.fittings().consoleText().stripTrailing());
     }
 
     private void load(LinuxBoot boot, GuestMemory memory, BootParams params) {
@@ -85,7 +86,7 @@ record ColdBoot(Kvm kvm, KernelImage kernel, int tscKhz) {
         while (true) {
             VcpuStop stop = board.machine().run(0);
             boolean waits = stop instanceof VcpuStop.Halted(boolean interruptible) && interruptible;
-            if (!waits || board.agentPort().isGuestOpen()) {
+            if (!waits || board.fittings().agentPort().isGuestOpen()) {
                 return stop;
             }
             // Whatever the guest waits for comes from its devices, or the limit is reached.

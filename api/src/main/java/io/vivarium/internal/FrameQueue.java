@@ -54,6 +54,11 @@ final class FrameQueue {
         }
     }
 
+    /// Whether the guest has taken all that was sent.
+    boolean isEmpty() {
+        return waiting.get() == 0;
+    }
+
     /// The channel has room again.
     void writable() {
         drain();

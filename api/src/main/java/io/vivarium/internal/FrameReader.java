@@ -45,6 +45,11 @@ final class FrameReader {
         this.handler = handler;
     }
 
+    /// Whether no part of a frame was read.
+    boolean isBetweenFrames() {
+        return headerRead == 0;
+    }
+
     /// Reads until the source has no more.
     ///
     /// @throws ProtocolBreach if what it reads are no frames, or the handler refuses one

@@ -5,6 +5,7 @@ import io.vivarium.GuestCrashedException;
 import io.vivarium.LifetimeExceededException;
 import io.vivarium.SandboxClosedException;
 import io.vivarium.SandboxException;
+import io.vivarium.SandboxSpec;
 import java.time.Duration;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
@@ -17,12 +18,19 @@ import org.jspecify.annotations.Nullable;
 public final class Guest implements AutoCloseable {
     private final GuestHost host;
     private final AgentSession agent;
+    private final VsockHost vsock;
     private final AtomicReference<@Nullable Supplier<? extends SandboxException>> ended = new AtomicReference<>();
     private volatile @Nullable Future<?> lifetime;
 
-    Guest(GuestHost host, AgentSession agent) {
+    Guest(GuestHost host, AgentSession agent, VsockHost vsock) {
         this.host = host;
         this.agent = agent;
+        this.vsock = vsock;
+    }
+
+    /// The host's side of its sockets.
+    public VsockHost vsock() {
+        return vsock;
     }
 
     AgentSession agent() {
@@ -30,11 +38,25 @@ public final class Guest implements AutoCloseable {
     }
 
     /// Stops the guest when it has lived so long.
-    void limitLifetime(Duration limit) {
+    public void limitLifetime(Duration limit) {
         lifetime = Timers.after(limit, () -> end(() -> new LifetimeExceededException(limit)));
         if (ended.get() != null) {
             cancelLifetime();
         }
+    }
+
+    /// Saves it, between programs; it goes on after that.
+    ///
+    /// @param spec of its sandbox
+    /// @param root its root file system
+    /// @throws IllegalStateException if programs run in it
+    /// @throws SandboxException if it has ended, or the host has no memory for it
+    public Checkpoint save(SandboxSpec spec, RootFile root) {
+        Supplier<? extends SandboxException> why = ended.get();
+        if (why != null) {
+            throw why.get();
+        }
+        return host.save(spec, root);
     }
 
     /// Whether it runs programs.
@@ -49,6 +71,7 @@ public final class Guest implements AutoCloseable {
             cancelLifetime();
             host.stop();
             agent.fail(why);
+            vsock.fail(why);
         }
     }
 

@@ -6,7 +6,9 @@ import io.vivarium.guestimages.boot.Substrate;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.KvmUnavailableException;
 import io.vivarium.kvm.Machine;
+import io.vivarium.kvm.PageMap;
 import io.vivarium.kvm.RegionSpec;
+import io.vivarium.kvm.x86.Translations;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +37,22 @@ record HostKvm(Kvm kvm, ColdBoot coldBoot) {
         } finally {
             LOCK.unlock();
         }
+    }
+
+    /// What only those need who put machines back.
+    private static final class Resets {
+        private static final PageMap PAGE_MAP = PageMap.open();
+        private static final Translations.Way FORGETTING = Translations.way(get().kvm());
+    }
+
+    /// How this host forgets a guest's page tables. On a platform thread, the first time.
+    static Translations.Way forgetting() {
+        return Resets.FORGETTING;
+    }
+
+    /// The pages of this process.
+    static PageMap pageMap() {
+        return Resets.PAGE_MAP;
     }
 
     private static HostKvm create(Kvm kvm) {

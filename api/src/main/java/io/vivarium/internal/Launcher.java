@@ -10,6 +10,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /// Launches guests.
 public final class Launcher {
@@ -17,9 +18,18 @@ public final class Launcher {
 
     /// Launches one; returns when its agent is ready.
     public static Guest launch(SandboxSpec spec, RootFile root) {
+        return launch(spec, () -> MicroVm.assemble(spec, root));
+    }
+
+    /// Launches one that goes on from a checkpoint; returns when its agent is ready.
+    public static Guest launch(SandboxSpec spec, Checkpoint checkpoint) {
+        return launch(spec, () -> MicroVm.in(checkpoint, MicroVm.CLOSE));
+    }
+
+    private static Guest launch(SandboxSpec spec, Supplier<MicroVm> assemble) {
         LaunchEvent event = new LaunchEvent();
         event.begin();
-        MicroVm vm = MicroVm.assemble(spec, root);
+        MicroVm vm = assemble.get();
         Guest guest = vm.guest();
         try {
             awaitReady(guest, spec, () -> vm.start(Instant.now()));

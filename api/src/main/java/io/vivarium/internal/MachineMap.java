@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.LaunchFailedException;
+import io.vivarium.SandboxSpec;
 import io.vivarium.guestimages.boot.BootParams;
 import io.vivarium.guestimages.boot.BootParams.MemoryRange;
 import io.vivarium.guestimages.boot.CommandLine;
@@ -9,7 +11,8 @@ import io.vivarium.snapshot.MemoryTemplate;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Where everything lies in the guest-physical memory of a machine.
+/// Where everything lies in the guest-physical memory of a machine, and what a kernel that boots on it finds
+/// besides: of two machines with equal maps, either can go on where the other one has booted to.
 ///
 /// | Address | What |
 /// |---|---|
@@ -23,7 +26,8 @@ import java.util.List;
 ///
 /// @param memory bytes of RAM, a multiple of 2 MiB
 /// @param imageSize bytes of the root image
-record MachineMap(long memory, long imageSize) {
+/// @param disks in the order in which the guest names them
+record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
     static final long WAKE_TIMER = 0xD00F_F000L;
     static final int WAKE_TIMER_IRQ = 4;
 
@@ -44,6 +48,17 @@ record MachineMap(long memory, long imageSize) {
 
     /// First interrupt vector that is no exception's; interrupt n is this plus n.
     private static final int FIRST_VECTOR = 0x20;
+
+    /// The map of a sandbox.
+    ///
+    /// @throws LaunchFailedException if the image is larger than a guest can have
+    static MachineMap of(SandboxSpec spec, RootFile root, List<DiskShape> disks) {
+        if (root.size() > MAX_IMAGE) {
+            throw new LaunchFailedException(
+                    "the image %s has %d bytes: a guest can have %d".formatted(spec.image(), root.size(), MAX_IMAGE));
+        }
+        return new MachineMap(spec.memory().bytes(), root.size(), disks);
+    }
 
     /// Where the registers of a virtio device are.
     ///

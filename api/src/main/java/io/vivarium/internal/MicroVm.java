@@ -12,29 +12,62 @@ import io.vivarium.kvm.VcpuStop;
 import io.vivarium.snapshot.SavedMachine;
 import java.time.Instant;
 import java.util.List;
-import java.util.concurrent.Future;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
-/// A machine that has gone on from a booted one: its vCPU runs when it has to, and its agent is spoken to.
+/// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has
+/// to, and its agent is spoken to. The machine may outlive it ([Afterwards]).
 final class MicroVm implements GuestHost {
     private final Board board;
+    private final Fittings fittings;
     private final VcpuRunner runner;
     private final AgentSession agent;
     private final Guest guest;
+    private final Afterwards afterwards;
 
-    /// The machine is whole: before, devices that take over their state may want the guest to look at them.
+    /// The machine is whole: before, devices that take over their state may want the guest to look
+    /// at them.
     private volatile boolean started;
 
-    private MicroVm(Kvm kvm, List<RegionSpec> regions, SavedMachine booted) {
+    /// The machine ended, or could not be run, while the guest was to have it.
+    private volatile boolean broken;
+
+    private volatile boolean discarded;
+    private boolean closed;
+
+    /// What becomes of a machine that its guest has left.
+    interface Afterwards {
+        /// Takes it over.
+        ///
+        /// @param board whose vCPU does not run
+        /// @param intact whether the guest left it because the host wanted that
+        void left(Board board, boolean intact);
+    }
+
+    /// How a machine comes to the guest.
+    private interface Origin {
+        Board board(Runnable wake);
+
+        /// The last number of a process that was used before.
+        int lastProcess();
+
+        void restore(Board board);
+    }
+
+    private MicroVm(Origin origin, Afterwards afterwards) {
+        this.afterwards = afterwards;
         this.runner = new VcpuRunner(this::run, Carriers::execute, new Ending());
-        this.board = new Board(kvm, regions, this::wake);
-        AgentPort port = new AgentPort(board.agentPort(), board::isClosing);
-        this.agent = new AgentSession(port, what -> guest().crash("the guest broke the agent protocol: " + what));
-        this.guest = new Guest(this, agent);
+        this.board = origin.board(this::wake);
+        this.fittings = board.fittings();
+        AgentPort port = new AgentPort(fittings.agentPort(), fittings::isDisconnected);
+        this.agent = new AgentSession(
+                port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
+        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()));
         try {
-            board.restore(booted);
-            board.connectConsole();
+            origin.restore(board);
+            fittings.connectConsole();
             port.connect(agent);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             board.close();
             throw e;
         }
@@ -42,23 +75,108 @@ final class MicroVm implements GuestHost {
 
     /// Builds a machine whose agent waits to be greeted.
     static MicroVm assemble(SandboxSpec spec, RootFile root) {
-        if (root.size() > MachineMap.MAX_IMAGE) {
-            throw new LaunchFailedException("the image %s has %d bytes: a guest can have %d"
-                    .formatted(spec.image(), root.size(), MachineMap.MAX_IMAGE));
-        }
-        MachineMap map = new MachineMap(spec.memory().bytes(), root.size());
         HostKvm host = HostKvm.get();
+        DiskDrives disks = DiskDrives.open(spec.disks());
+        try {
+            return assemble(host, spec, root, disks);
+        } catch (RuntimeException | Error e) {
+            disks.close();
+            throw e;
+        }
+    }
+
+    private static MicroVm assemble(HostKvm host, SandboxSpec spec, RootFile root, DiskDrives disks) {
+        MachineMap map = MachineMap.of(spec, root, disks.shapes());
         try {
             RegionSpec image = RegionSpec.readOnlyFile(MachineMap.IMAGE, root.file());
             return root.ready()
                     .with(
                             map,
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
-                            booted -> new MicroVm(host.kvm(), map.regions(booted.memory(), image), booted));
+                            booted -> new MicroVm(
+                                    new NewMachine(
+                                            host.kvm(), map.regions(booted.memory(), image), () -> disks, booted, 0),
+                                    CLOSE));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
         } catch (IllegalStateException e) {
             throw root.isClosed() ? new LaunchFailedException("the image was closed: " + spec.image(), e) : e;
+        }
+    }
+
+    /// A machine that the guest has for itself.
+    static final Afterwards CLOSE = (board, _) -> board.close();
+
+    /// Builds a machine that goes on from a checkpoint.
+    ///
+    /// @throws LaunchFailedException if the host refuses, or the image was closed
+    static MicroVm in(Checkpoint checkpoint, Afterwards afterwards) {
+        try {
+            return new MicroVm(
+                    new NewMachine(
+                            HostKvm.get().kvm(),
+                            checkpoint.regions(),
+                            checkpoint::openDisks,
+                            checkpoint.machine(),
+                            checkpoint.lastProcess()),
+                    afterwards);
+        } catch (KvmException | IllegalStateException e) {
+            throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
+        }
+    }
+
+    /// Has a machine that was made for a checkpoint, and whose guest has left it, go on from there
+    /// once more. On a platform thread.
+    ///
+    /// @throws LaunchFailedException if that does not work; the machine is closed
+    static MicroVm again(Board board, Checkpoint checkpoint, Afterwards afterwards) {
+        try {
+            return new MicroVm(new UsedMachine(board, checkpoint), afterwards);
+        } catch (KvmException | IllegalStateException e) {
+            throw new LaunchFailedException("a machine could not be put back: " + e.getMessage(), e);
+        }
+    }
+
+    private record NewMachine(
+            Kvm kvm, List<RegionSpec> regions, Supplier<DiskDrives> disks, SavedMachine from, int lastProcess)
+            implements Origin {
+        @Override
+        public Board board(Runnable wake) {
+            DiskDrives open = disks.get();
+            try {
+                return new Board(kvm, regions, open, wake);
+            } catch (RuntimeException | Error e) {
+                open.close();
+                throw e;
+            }
+        }
+
+        @Override
+        public void restore(Board board) {
+            board.restore(from);
+        }
+    }
+
+    private record UsedMachine(Board board, Checkpoint checkpoint) implements Origin {
+        @Override
+        public Board board(Runnable wake) {
+            try {
+                board.refit(checkpoint.openDisks(), wake);
+            } catch (RuntimeException | Error e) {
+                board.close();
+                throw e;
+            }
+            return board;
+        }
+
+        @Override
+        public int lastProcess() {
+            return checkpoint.lastProcess();
+        }
+
+        @Override
+        public void restore(Board board) {
+            board.reset(checkpoint.machine());
         }
     }
 
@@ -69,8 +187,8 @@ final class MicroVm implements GuestHost {
     /// Greets the guest's agent, and lets the guest run.
     ///
     /// @return completes when the agent is ready
-    Future<AgentSession.GuestHello> start(Instant now) {
-        Future<AgentSession.GuestHello> ready = agent.open(now);
+    CompletableFuture<AgentSession.GuestHello> start(Instant now) {
+        CompletableFuture<AgentSession.GuestHello> ready = agent.open(now);
         started = true;
         runner.wake();
         return ready;
@@ -87,24 +205,58 @@ final class MicroVm implements GuestHost {
     }
 
     @Override
-    public void stop() {
-        board.stop();
+    public Checkpoint save(SandboxSpec spec, RootFile root) {
+        runner.pause(fittings::kick);
+        try {
+            if (!agent.isQuiet()) {
+                throw new IllegalStateException(
+                        "a sandbox is saved between programs: %d of it run, or have not been told all"
+                                .formatted(agent.running()));
+            }
+            return new Checkpoint(
+                    MachineMap.of(spec, root, fittings.disks()),
+                    root,
+                    spec.disks(),
+                    board.save(HostKvm.get().kvm()),
+                    agent.lastId());
+        } catch (KvmException e) {
+            throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
+        } finally {
+            runner.resume();
+        }
     }
 
     @Override
-    public void close() {
-        board.close();
+    public void stop() {
+        fittings.stop();
+    }
+
+    @Override
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            runner.pause(fittings::stop);
+            fittings.disconnect();
+            (discarded ? CLOSE : afterwards).left(board, !broken);
+        }
+    }
+
+    /// Closes the guest, and its machine with it, whatever was to become of that.
+    void discard() {
+        discarded = true;
+        guest.close();
     }
 
     @Override
     public String console() {
-        return board.consoleText();
+        return fittings.consoleText();
     }
 
     /// Tells the guest's end.
     private final class Ending implements VcpuRunner.End {
         @Override
         public void stopped(VcpuStop stop) {
+            broken = !(stop instanceof VcpuStop.Stopped);
             switch (stop) {
                 case VcpuStop.Stopped _ -> guest.crash("the machine was stopped");
                 case VcpuStop.Shutdown(VcpuStop.Shutdown.Cause cause) ->
@@ -117,7 +269,8 @@ final class MicroVm implements GuestHost {
 
         @Override
         public void threw(Throwable thrown) {
-            if (!board.isClosing()) {
+            broken = true;
+            if (!fittings.isDisconnected()) {
                 guest.end(() -> new SandboxException("the machine cannot be run: " + thrown, thrown));
             }
         }

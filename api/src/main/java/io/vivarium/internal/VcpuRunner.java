@@ -3,30 +3,22 @@ package io.vivarium.internal;
 
 import io.vivarium.kvm.VcpuStop;
 import java.util.concurrent.Executor;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /// Runs a vCPU whenever it has something to do, on a thread that it has only meanwhile.
 ///
 /// ```text
-///          wake             thread takes it         halted
-///   IDLE ───────▶ SCHEDULED ───────────────▶ RUNNING ──────▶ IDLE
-///                                             │   ▲
-///                                        wake │   │ halted: run once more, the wake may have come too late to be seen
-///                                             ▼   │
-///                                            WOKEN
+///          wake             thread takes it         halted, not woken meanwhile
+///   idle ───────▶ carried ───────────────▶ runs ───────────────────────────────▶ idle
+///                    ▲                      │
+///                    └──────────────────────┘ halted, but woken: the wake may have come too late to be seen
 /// ```
 ///
-/// From RUNNING and WOKEN the machine's end leads to ENDED. Thread-safe.
+/// The machine's end leads from there to the runner's; while it is [paused][#pause], wakes are only remembered.
+/// Thread-safe.
 final class VcpuRunner {
-    private enum State {
-        IDLE,
-        SCHEDULED,
-        RUNNING,
-        WOKEN,
-        ENDED
-    }
-
     /// The end of a machine.
     interface End {
         /// The vCPU stopped for good.
@@ -45,7 +37,15 @@ final class VcpuRunner {
     private final Supplier<VcpuStop> run;
     private final Executor carriers;
     private final End end;
-    private final AtomicReference<State> state = new AtomicReference<>(State.IDLE);
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition left = lock.newCondition();
+
+    // Guarded by the lock.
+    private boolean woken;
+    private boolean carried;
+    private boolean paused;
+    private boolean ended;
 
     /// @param run enters the vCPU on the calling thread until it stops
     /// @param carriers threads to run it on
@@ -58,54 +58,123 @@ final class VcpuRunner {
     /// Has the vCPU run, soon, if it does not; if it does, it runs once more after it has halted. Call it after having
     /// given the vCPU something to do: an interrupt, its first state.
     void wake() {
-        while (true) {
-            switch (state.get()) {
-                case IDLE -> {
-                    if (state.compareAndSet(State.IDLE, State.SCHEDULED)) {
-                        carriers.execute(this::carry);
-                        return;
-                    }
-                }
-                case RUNNING -> {
-                    if (state.compareAndSet(State.RUNNING, State.WOKEN)) {
-                        return;
-                    }
-                }
-                case SCHEDULED, WOKEN, ENDED -> {
-                    return;
-                }
+        lock.lock();
+        try {
+            woken = true;
+            if (carried || paused || ended) {
+                return;
             }
+            carried = true;
+        } finally {
+            lock.unlock();
         }
+        carriers.execute(this::carry);
     }
 
     /// Whether it neither runs nor is about to.
     boolean isIdle() {
-        State now = state.get();
-        return now == State.IDLE || now == State.ENDED;
+        lock.lock();
+        try {
+            return !carried;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Lets the vCPU run no more until [#resume], and waits until it does not. Not on a thread that runs it.
+    ///
+    /// @param kick makes the vCPU that runs return
+    void pause(Runnable kick) {
+        lock.lock();
+        try {
+            paused = true;
+            if (!carried) {
+                return;
+            }
+        } finally {
+            lock.unlock();
+        }
+        kick.run();
+        lock.lock();
+        try {
+            while (carried) {
+                left.awaitUninterruptibly();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Has the vCPU run again after a [#pause], if it had not halted or was woken meanwhile.
+    void resume() {
+        boolean due;
+        lock.lock();
+        try {
+            paused = false;
+            due = woken;
+        } finally {
+            lock.unlock();
+        }
+        if (due) {
+            wake();
+        }
     }
 
     private void carry() {
         try {
-            while (true) {
-                state.set(State.RUNNING);
+            while (goesOn()) {
                 switch (run.get()) {
-                    case VcpuStop.Kicked _ -> {}
-                    case VcpuStop.Halted(boolean interruptible)
-                    when interruptible -> {
-                        if (state.compareAndSet(State.RUNNING, State.IDLE)) {
-                            return;
-                        }
-                    }
+                    case VcpuStop.Kicked _ -> again();
+                    case VcpuStop.Halted(boolean interruptible) when interruptible -> {}
                     case VcpuStop last -> {
-                        state.set(State.ENDED);
                         end.stopped(last);
+                        leave(true);
                         return;
                     }
                 }
             }
         } catch (RuntimeException | Error thrown) {
-            state.set(State.ENDED);
-            end.threw(thrown);
+            try {
+                end.threw(thrown);
+            } finally {
+                leave(true);
+            }
+        }
+    }
+
+    /// Whether there is a reason to run the vCPU; if not, this thread leaves it.
+    private boolean goesOn() {
+        lock.lock();
+        try {
+            if (!woken || paused || ended) {
+                leave(ended);
+                return false;
+            }
+            woken = false;
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// It was interrupted in its work.
+    private void again() {
+        lock.lock();
+        try {
+            woken = true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void leave(boolean forGood) {
+        lock.lock();
+        try {
+            ended = forGood;
+            carried = false;
+            left.signalAll();
+        } finally {
+            lock.unlock();
         }
     }
 }

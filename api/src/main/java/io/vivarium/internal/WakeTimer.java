@@ -3,6 +3,8 @@ package io.vivarium.internal;
 
 import io.vivarium.kvm.DeviceFault;
 import io.vivarium.kvm.MmioDevice;
+import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +18,7 @@ final class WakeTimer implements MmioDevice {
 
     private final Runnable interrupt;
     private @Nullable Future<?> armed;
+    private long deadline;
     private boolean stopped;
 
     /// @param interrupt raises the timer's interrupt; called by the timer thread, must not block
@@ -38,10 +41,30 @@ final class WakeTimer implements MmioDevice {
     public synchronized void write(long offset, int size, long nanos) {
         checkRegister("write to", offset, size);
         disarm();
-        if (nanos != 0 && !stopped) {
+        if (nanos != 0) {
             // An unsigned number: what looks negative is 292 years and more away.
-            armed = Timers.after(nanos < 0 ? Long.MAX_VALUE / 2 : Math.min(nanos, Long.MAX_VALUE / 2), interrupt);
+            arm(nanos < 0 ? Long.MAX_VALUE / 2 : Math.min(nanos, Long.MAX_VALUE / 2));
         }
+    }
+
+    private void arm(long nanos) {
+        if (!stopped) {
+            deadline = System.nanoTime() + nanos;
+            armed = Timers.after(nanos, interrupt);
+        }
+    }
+
+    /// What is left until it interrupts the guest; empty if it is not armed.
+    synchronized Optional<Duration> remaining() {
+        return isArmed() ? Optional.of(Duration.ofNanos(Math.max(0, deadline - System.nanoTime()))) : Optional.empty();
+    }
+
+    /// Goes on where another was.
+    ///
+    /// @param remaining of that
+    synchronized void restore(Optional<Duration> remaining) {
+        disarm();
+        remaining.ifPresent(left -> arm(left.toNanos()));
     }
 
     /// Disarms it for good.

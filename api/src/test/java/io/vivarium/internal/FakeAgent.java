@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.SandboxSpec;
+import io.vivarium.virtio.VirtioVsock;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -55,8 +57,8 @@ public final class FakeAgent implements GuestHost {
 
     public FakeAgent(Vice vice) {
         this.vice = vice;
-        this.session = new AgentSession(this::takeFromHost, this::breach);
-        this.guest = new Guest(this, session);
+        this.session = new AgentSession(this::takeFromHost, 0, this::breach);
+        this.guest = new Guest(this, session, new VsockHost(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, 1)));
     }
 
     private void breach(String what) {
@@ -126,6 +128,11 @@ public final class FakeAgent implements GuestHost {
         closed = true;
         thread.interrupt();
         processes.values().forEach(FakeProcess::interrupt);
+    }
+
+    @Override
+    public Checkpoint save(SandboxSpec spec, RootFile root) {
+        throw new UnsupportedOperationException("a fake guest has no machine");
     }
 
     @Override

@@ -17,7 +17,7 @@ class FrameReaderFuzzTest {
     void anyBytesFromTheGuest(FuzzedDataProvider data) {
         AtomicInteger breaches = new AtomicInteger();
         AgentSession session =
-                new AgentSession(bytes -> bytes.position(bytes.limit()), _ -> breaches.incrementAndGet());
+                new AgentSession(bytes -> bytes.position(bytes.limit()), 0, _ -> breaches.incrementAndGet());
         CompletableFuture<AgentSession.GuestHello> _ = session.open(Instant.EPOCH);
         OutputCollector stdout = new OutputCollector(Execution.WINDOW, 100);
         OutputPipe stderr = new OutputPipe(Execution.WINDOW, _ -> {});

@@ -3,12 +3,13 @@ package io.vivarium.internal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class MachineMapTest {
     @Test
     void memoryMapLeavesRoomForDevices() {
-        assertThat(new MachineMap(5L << 30, 5000).memoryMap())
+        assertThat(new MachineMap(5L << 30, 5000, List.of()).memoryMap())
                 .extracting(range -> "%x+%x %s".formatted(range.address(), range.length(), range.type()))
                 .containsExactly(
                         "0+9fc00 RAM", "100000+bff00000 RAM", "100000000+80000000 RAM", "1000000000+2000 PERSISTENT");

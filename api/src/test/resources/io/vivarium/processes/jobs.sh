@@ -1,8 +1,8 @@
 # Background jobs, wait, the exit codes of signals.
 busybox sleep 100 & victim=$!
-kill -9 $victim
-wait $victim 2>/dev/null
-echo "killed: $?"
+# bash tells of the end of a job when it notices it, before the wait or in it.
+{ kill -9 $victim; wait $victim; killed=$?; } 2>/dev/null
+echo "killed: $killed"
 busybox sh -c 'kill -TERM $$'
 echo "terminated: $?"
 busybox sh -c 'exit 42'

@@ -72,7 +72,7 @@ int main(void)
 	FD_SET(event, &in);
 	FD_SET(pair[0], &out);
 	FD_SET(event, &bad);
-	struct timeval tv = { 5, 0 };
+	struct timeval tv = { 1000, 0 };
 	SAY(select(64, &in, &out, &bad, &tv));
 	SHOW(FD_ISSET(p[0], &in));
 	SHOW(FD_ISSET(pair[0], &out));
@@ -120,17 +120,15 @@ int main(void)
 	SAY(pipe(fifo));
 	struct pollfd waiting[] = { { pair[0], POLLIN, 0 }, { fifo[0], POLLIN, 0 } };
 	t = start(close_later, NULL);
-	SAY(poll(waiting, 2, 5000));
+	/* It may be woken before the last of them is closed, or after. */
+	SHOW(poll(waiting, 2, -1) >= 1);
 	pthread_join(t, NULL);
+	SAY(poll(waiting, 2, 0));
 	say_events("fifo", waiting[1].revents);
 
-	/* A timeout in time though another thread computes. */
-	struct timespec before, after;
+	/* A timeout though another thread computes, and until that is told to end. */
 	t = start(spin, NULL);
-	clock_gettime(CLOCK_MONOTONIC, &before);
 	SAY(poll(fds, 1, 30));
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	SHOW(after.tv_sec - before.tv_sec < 3);
 	stop = 1;
 	pthread_join(t, NULL);
 	return 0;

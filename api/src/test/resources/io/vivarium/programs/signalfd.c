@@ -59,7 +59,7 @@ int main(void)
 	struct epoll_event e = { EPOLLIN, { .u64 = 42 } };
 	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
 	pthread_t t = start(kill_later, (void *)(long)SIGUSR2);
-	SAY(epoll_wait(ep, &e, 1, 5000));
+	SAY(epoll_wait(ep, &e, 1, -1));
 	say_signal(fd);
 	pthread_join(t, NULL);
 	fcntl(fd, F_SETFL, 0);

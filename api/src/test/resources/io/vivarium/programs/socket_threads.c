@@ -106,7 +106,7 @@ static void echo(void)
 		t[i] = start(client, (void *)i);
 	while (closed < 200) {
 		struct epoll_event ready[8];
-		int n = epoll_wait(ep, ready, 8, 10000);
+		int n = epoll_wait(ep, ready, 8, -1);
 		if (n <= 0) {
 			printf("epoll_wait %d\n", n);
 			break;
@@ -333,7 +333,7 @@ int main(void)
 	backlog();
 	interrupt(SA_RESTART, 0);
 	interrupt(0, 0);
-	interrupt(SA_RESTART, 5);
+	interrupt(SA_RESTART, 1000);
 	woken();
 	return 0;
 }

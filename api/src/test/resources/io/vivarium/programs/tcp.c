@@ -38,7 +38,7 @@ static void say_name(const char *what, int (*get)(int, struct sockaddr *, sockle
 static void await(int fd, short events)
 {
 	struct pollfd p = { fd, events, 0 };
-	poll(&p, 1, 5000);
+	poll(&p, 1, -1);
 }
 
 static int listener(int *port)

@@ -16,7 +16,7 @@ static int port_of(int fd)
 static void await(int fd, short events)
 {
 	struct pollfd p = { fd, events, 0 };
-	poll(&p, 1, 5000);
+	poll(&p, 1, -1);
 }
 
 int main(void)

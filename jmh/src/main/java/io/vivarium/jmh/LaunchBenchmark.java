@@ -4,6 +4,8 @@ package io.vivarium.jmh;
 import io.vivarium.ExecResult;
 import io.vivarium.Image;
 import io.vivarium.Sandbox;
+import io.vivarium.SandboxPool;
+import io.vivarium.SandboxSpec;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -18,10 +20,11 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// What a pristine sandbox costs until its program's output is there, beside the host's own process of the same
-/// program.
+/// What a pristine sandbox costs until its program's output is there, beside the host's own process
+/// of the same program.
 ///
-/// Needs a static `/bin/busybox` on the host. The figures mean something only as ratios within one run.
+/// Needs a static `/bin/busybox` on the host. The figures mean something only as ratios within one
+/// run.
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -32,6 +35,7 @@ public class LaunchBenchmark {
     private GuestFiles files;
     private Image image;
     private Sandbox running;
+    private SandboxPool pool;
 
     /// Builds the root image and starts the sandbox of [#exec()].
     @Setup
@@ -39,12 +43,14 @@ public class LaunchBenchmark {
         files = GuestFiles.write();
         image = Image.erofs(files.root());
         running = Sandbox.launch(image);
+        pool = SandboxPool.of(SandboxSpec.of(image));
     }
 
     /// Ends that sandbox.
     @TearDown
     public void tearDown() throws IOException {
         running.close();
+        pool.close();
         image.close();
         files.close();
     }
@@ -55,6 +61,12 @@ public class LaunchBenchmark {
         try (Sandbox sandbox = Sandbox.launch(image)) {
             return sandbox.exec(GuestFiles.BUSYBOX, "echo", "hi");
         }
+    }
+
+    /// A pristine machine of a pool, one program, given back.
+    @Benchmark
+    public ExecResult takeExecGiveBack() {
+        return pool.call(sandbox -> sandbox.exec(GuestFiles.BUSYBOX, "echo", "hi"));
     }
 
     /// One program in a machine that is there.

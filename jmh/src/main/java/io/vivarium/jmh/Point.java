@@ -13,7 +13,11 @@ enum Point {
     /// From a booted template until the program has ended and the machine is gone again.
     LAUNCH_EXEC_CLOSE("launch-exec-close"),
     /// In a machine that is there and idle: from asking for the program until it has ended.
-    EXEC("exec");
+    EXEC("exec"),
+    /// A machine in which a program ran, from there until its next guest can be greeted.
+    RESET("reset"),
+    /// From a machine that its guest has left until a program of its next guest has ended.
+    RESET_EXEC("reset-exec");
 
     private final String label;
 

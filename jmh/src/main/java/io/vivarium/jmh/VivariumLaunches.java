@@ -6,22 +6,28 @@ import io.vivarium.ExecResult;
 import io.vivarium.GuestProcess;
 import io.vivarium.Image;
 import io.vivarium.Sandbox;
+import io.vivarium.SandboxPool;
+import io.vivarium.SandboxSpec;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import jdk.jfr.consumer.RecordingStream;
 import org.jspecify.annotations.NullMarked;
 
 /// Launches through the public API, measured from outside.
 @NullMarked
 final class VivariumLaunches implements AutoCloseable {
+    private static final String RESET_EVENT = "io.vivarium.Reset";
     private static final String OUTPUT = "hi\n";
 
     private final Command command;
     private final Image image;
     private final Sandbox running;
+    private final SandboxPool pool;
 
     /// @param root the root image, an EROFS file
     /// @param command prints `hi`
@@ -29,6 +35,7 @@ final class VivariumLaunches implements AutoCloseable {
         this.command = command;
         this.image = Image.erofs(root);
         this.running = Sandbox.launch(image);
+        this.pool = SandboxPool.builder(SandboxSpec.of(image)).most(1).build();
     }
 
     /// Measures every point so many times, in turn.
@@ -42,6 +49,7 @@ final class VivariumLaunches implements AutoCloseable {
             exec(samples);
             launchUntilOutput(samples);
         }
+        resets(samples, times);
         Map<Point, Percentiles> result = new EnumMap<>(Point.class);
         samples.forEach((point, nanos) -> result.put(point, Percentiles.ofNanos(nanos)));
         return result;
@@ -85,6 +93,29 @@ final class VivariumLaunches implements AutoCloseable {
         }
     }
 
+    /// How long it takes to put the machine back is seen in the flight recorder alone.
+    private void resets(Map<Point, List<Long>> samples, int times) {
+        List<Long> resets = Collections.synchronizedList(new ArrayList<>());
+        try (RecordingStream events = new RecordingStream()) {
+            events.enable(RESET_EVENT);
+            events.onEvent(RESET_EVENT, event -> resets.add(event.getDuration().toNanos()));
+            events.startAsync();
+            check(pool.call(sandbox -> sandbox.exec(command)));
+            for (int i = 0; i < times; i++) {
+                long start = System.nanoTime();
+                long[] ended = new long[1];
+                check(pool.call(sandbox -> {
+                    ExecResult result = sandbox.exec(command);
+                    ended[0] = System.nanoTime();
+                    return result;
+                }));
+                add(samples, Point.RESET_EXEC, ended[0] - start);
+            }
+            events.stop();
+        }
+        resets.forEach(nanos -> add(samples, Point.RESET, nanos));
+    }
+
     private static void add(Map<Point, List<Long>> samples, Point point, long nanos) {
         samples.computeIfAbsent(point, _ -> new ArrayList<>()).add(nanos);
     }
@@ -98,6 +129,7 @@ final class VivariumLaunches implements AutoCloseable {
     @Override
     public void close() {
         running.close();
+        pool.close();
         image.close();
     }
 }

@@ -3,6 +3,9 @@ package io.vivarium.kvm;
 
 /// What a KVM may or may not be able to do: the extensions of `linux/kvm.h`, with their numbers there.
 public enum Capability {
+    /// Interrupt controllers in the kernel.
+    IRQCHIP(0),
+
     /// Guest memory is memory of this process.
     USER_MEMORY(3),
 

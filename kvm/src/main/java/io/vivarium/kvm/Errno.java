@@ -21,6 +21,9 @@ public record Errno(int value) implements Serializable {
     /// Interrupted by a signal.
     public static final Errno EINTR = new Errno(4);
 
+    /// Input/output error.
+    public static final Errno EIO = new Errno(5);
+
     /// No such device or address.
     public static final Errno ENXIO = new Errno(6);
 
@@ -51,11 +54,23 @@ public record Errno(int value) implements Serializable {
     /// Request not known to this file.
     public static final Errno ENOTTY = new Errno(25);
 
+    /// File too large.
+    public static final Errno EFBIG = new Errno(27);
+
     /// No space left.
     public static final Errno ENOSPC = new Errno(28);
 
     /// System call not there.
     public static final Errno ENOSYS = new Errno(38);
+
+    /// Not supported by this file.
+    public static final Errno EOPNOTSUPP = new Errno(95);
+
+    /// No buffer space available.
+    public static final Errno ENOBUFS = new Errno(105);
+
+    /// Quota exceeded.
+    public static final Errno EDQUOT = new Errno(122);
 
     /// The name in the kernel's headers, such as `EINVAL`; `errno 4711` for a number that has none.
     public String symbol() {

@@ -9,8 +9,9 @@ import java.util.List;
 
 /// Guest-physical memory: ordered regions that do not overlap, mapped in one arena.
 ///
-/// May be used from any thread (as far as the arena allows) until the arena closes; after that every access is an
-/// [IllegalStateException]. The guest reads and writes the same bytes at the same time: read once, check, then use.
+/// May be used from any thread (as far as the arena allows) until the arena closes; after that
+/// every access is an [IllegalStateException]. The guest reads and writes the same bytes at the
+/// same time: read once, check, then use.
 public final class GuestMemory {
     private static final long HUGE_PAGE_SIZE = 2 << 20;
 
@@ -29,10 +30,12 @@ public final class GuestMemory {
 
     /// Maps regions. They are not inherited by child processes (`MADV_DONTFORK`).
     ///
-    /// @param arena unmaps them when it closes; a shared one, where more than one thread reaches the memory
+    /// @param arena unmaps them when it closes; a shared one, where more than one thread reaches
+    ///     the memory
     /// @param specs in any order
     /// @throws IllegalArgumentException if there are none, or two overlap
-    /// @throws KvmException if the host refuses; what was mapped by then stays until the arena closes
+    /// @throws KvmException if the host refuses; what was mapped by then stays until the arena
+    ///     closes
     public static GuestMemory map(Arena arena, List<RegionSpec> specs) {
         if (specs.isEmpty()) {
             throw new IllegalArgumentException("guest memory without a region");
@@ -90,8 +93,8 @@ public final class GuestMemory {
                 .asReadOnly();
     }
 
-    /// KVM uses a huge page for the guest only where host and guest address agree modulo 2 MiB, so that the region is
-    /// placed inside a larger reservation whose ends are given back.
+    /// KVM uses a huge page for the guest only where host and guest address agree modulo 2 MiB, so
+    /// that the region is placed inside a larger reservation whose ends are given back.
     private static MemorySegment mapHuge(Arena arena, RegionSpec.Anonymous spec) {
         long length = spec.length();
         long reserved = Math.addExact(length, HUGE_PAGE_SIZE);
@@ -118,6 +121,20 @@ public final class GuestMemory {
         return regions;
     }
 
+    /// Gives pages back to the host: they are again what the region was made of, the content of its
+    /// file or zeros.
+    ///
+    /// No vCPU may run meanwhile.
+    ///
+    /// @param guestPhysicalAddress of the first; a multiple of 4096
+    /// @param length bytes, a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region that the guest may
+    ///     write to
+    public void discard(long guestPhysicalAddress, long length) {
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        KvmException.check("madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+    }
+
     /// A part of guest memory.
     ///
     /// @param guestPhysicalAddress where it starts, unsigned
@@ -134,13 +151,38 @@ public final class GuestMemory {
     /// @param guestPhysicalAddress where it starts, unsigned
     /// @param length bytes; zero is fine
     /// @return exactly these bytes
-    /// @throws GuestAddressException if it does not lie wholly inside one region, or the region is read-only
+    /// @throws GuestAddressException if it does not lie wholly inside one region, or the region is
+    ///     read-only
     public MemorySegment writableSlice(long guestPhysicalAddress, long length) {
         int region = find(guestPhysicalAddress, length);
         if (segments[region].isReadOnly()) {
             throw new GuestAddressException(guestPhysicalAddress, length, "read-only");
         }
         return segments[region].asSlice(guestPhysicalAddress - starts[region], length);
+    }
+
+    /// Gives pages back to the host, which has no memory in them until somebody touches them again
+    /// (`MADV_DONTNEED`, madvise(2)). They are then as they were when the region was mapped: zeros in
+    /// [RegionSpec.Anonymous], the file's content in [RegionSpec.CopyOnWrite].
+    ///
+    /// The machine must not be closed meanwhile: for devices, on the thread of a vCPU, and for the owner.
+    ///
+    /// @param guestPhysicalAddress where they start, unsigned; a multiple of 4096
+    /// @param length bytes; a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region, or the region is read-only,
+    /// and so shared with others
+    /// @throws IllegalArgumentException if they are not whole pages
+    /// @throws KvmException if the host refuses, as for memory that is locked
+    public void release(long guestPhysicalAddress, long length) {
+        if (guestPhysicalAddress % Mapping.PAGE_SIZE != 0 || length % Mapping.PAGE_SIZE != 0) {
+            throw new IllegalArgumentException(
+                    "0x%x bytes at 0x%x are not whole pages".formatted(length, guestPhysicalAddress));
+        }
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        if (length > 0) {
+            KvmException.check(
+                    "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
+        }
     }
 
     private int find(long address, long length) {

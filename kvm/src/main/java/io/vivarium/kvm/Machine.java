@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 /// A virtual machine: memory, devices on a port and an MMIO bus, and vCPUs. It owns no thread: whoever wants a vCPU to
 /// run calls [#run].
 ///
-/// There is no interrupt controller in the kernel: [#interrupt] puts a vector straight to a vCPU, and `hlt` returns
-/// from [#run].
+/// There is no interrupt controller in the kernel: [#interrupt] puts a vector straight to a vCPU, and
+/// `hlt` returns from [#run]. A machine that is built [with one][Builder#interruptController] is
+/// interrupted by [Vm#irqfd] instead, and a vCPU that halts stays in [#run].
 ///
 /// May be used from any thread. After [#close] every method but [#stop] and [#close] throws [IllegalStateException], as
 /// does every access to the memory.
@@ -50,6 +51,9 @@ public final class Machine implements AutoCloseable {
         for (int slot = 0; slot < regions.size(); slot++) {
             vm.setUserMemoryRegion(slot, regions.get(slot));
         }
+        if (builder.interruptController) {
+            vm.createInterruptController();
+        }
         this.vcpus = new ArrayList<>();
         this.mailboxes = new ArrayList<>();
         this.loops = new ArrayList<>();
@@ -57,7 +61,7 @@ public final class Machine implements AutoCloseable {
             for (int index = 0; index < builder.vcpus; index++) {
                 Vcpu vcpu = vm.createVcpu(arena, index);
                 vcpus.add(vcpu);
-                PowerOn.apply(vcpu, builder.vcpus);
+                PowerOn.apply(vcpu, builder.vcpus, builder.interruptController);
                 Mailbox mailbox = new Mailbox();
                 mailboxes.add(mailbox);
                 loops.add(new VcpuLoop(this, vcpu, mailbox, ports, mmio, builder.interruptsOnlyWake));
@@ -130,6 +134,31 @@ public final class Machine implements AutoCloseable {
         loops.get(index).setHalted(halted);
     }
 
+    /// The interrupts that a vCPU was [given][#interrupt] and has not taken yet: a part of its state that KVM does not
+    /// keep.
+    ///
+    /// @param index from 0
+    /// @return vectors, ascending
+    public int[] pendingInterrupts(int index) {
+        requireOpen();
+        return mailboxes.get(index).pendingInterrupts();
+    }
+
+    /// Undoes the end of the machine, if it has ended, and forgets interrupts and kicks that are pending: for a guest
+    /// that goes on from a saved state, in a machine that another had. What its vCPUs and its memory hold stays.
+    ///
+    /// Nobody who had to do with the other guest may interrupt, kick or stop the machine any more.
+    ///
+    /// @throws IllegalStateException if the machine is closed, or a vCPU is being run
+    public void revive() {
+        for (int index = 0; index < vcpus.size(); index++) {
+            vcpu(index).section().requireNobody();
+            mailboxes.get(index).clear();
+            loops.get(index).setHalted(false);
+        }
+        ending.set(null);
+    }
+
     /// Enters a vCPU on the calling platform thread and serves its exits there until it stops.
     ///
     /// @param index from 0
@@ -144,8 +173,12 @@ public final class Machine implements AutoCloseable {
     ///
     /// @param index of the vCPU, from 0
     /// @param vector 0 to 255; of several that are pending, the guest gets the highest first, each once
+    /// @throws IllegalStateException if the machine is closed, or has an interrupt controller in the kernel
     public void interrupt(int index, int vector) {
         requireOpen();
+        if (vm.hasInterruptController()) {
+            throw new IllegalStateException("a machine with an interrupt controller is interrupted by Vm.irqfd");
+        }
         if (vector < 0 || vector >= VECTORS) {
             throw new IllegalArgumentException("interrupt vector " + vector);
         }
@@ -282,6 +315,7 @@ public final class Machine implements AutoCloseable {
         private final List<Bus.Window<MmioDevice>> mmio = new ArrayList<>();
         private int vcpus = 1;
         private boolean interruptsOnlyWake;
+        private boolean interruptController;
         private @Nullable Supplier<List<String>> consoleLines;
 
         private Builder(Kvm kvm) {
@@ -334,6 +368,13 @@ public final class Machine implements AutoCloseable {
         /// as ever.
         public Builder interruptsOnlyWake() {
             interruptsOnlyWake = true;
+            return this;
+        }
+
+        /// Gives the machine the interrupt controllers that the kernel has (`KVM_CREATE_IRQCHIP`), for a kernel that
+        /// counts on those of a PC. Its state is not one that can be saved.
+        public Builder interruptController() {
+            interruptController = true;
             return this;
         }
 

@@ -2,6 +2,7 @@
 package io.vivarium.kvm;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -55,6 +56,31 @@ final class Mailbox {
         try {
             ended = true;
             arrived.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Forgets everything: what is to come is for a guest that knows nothing of what was before.
+    void clear() {
+        lock.lock();
+        try {
+            Arrays.fill(vectors, 0);
+            interrupts = false;
+            kicked = false;
+            haltWanted = false;
+            ended = false;
+            deaf = false;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// The interrupts that are pending, by ascending vector.
+    int[] pendingInterrupts() {
+        lock.lock();
+        try {
+            return BitSet.valueOf(vectors).stream().toArray();
         } finally {
             lock.unlock();
         }

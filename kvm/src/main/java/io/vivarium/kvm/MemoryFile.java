@@ -74,6 +74,15 @@ public final class MemoryFile implements AutoCloseable {
         return Mapping.of(arena, KvmException.check("mmap", name, address), size);
     }
 
+    /// Maps the whole file for reading.
+    ///
+    /// @param arena unmaps it when it closes
+    public MemorySegment mapReadOnly(Arena arena) {
+        long address = fd.mmap(size, Syscalls.PROT_READ, Syscalls.MAP_SHARED, 0);
+        return Mapping.of(arena, KvmException.check("mmap", name, address), size)
+                .asReadOnly();
+    }
+
     /// Forbids every further change of size and content, for ever (fcntl(2), file sealing); for files from [#create].
     ///
     /// @throws KvmException with `EBUSY` while a [mapping][#map] is there

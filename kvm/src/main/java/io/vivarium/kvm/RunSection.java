@@ -164,6 +164,14 @@ final class RunSection {
         }
     }
 
+    /// @throws IllegalStateException if a thread runs the vCPU, be it this one
+    void requireNobody() {
+        Thread inside = thread;
+        if (inside != null) {
+            throw new IllegalStateException("vCPU " + vcpu.index() + " is being run by " + inside);
+        }
+    }
+
     /// Lets no thread enter any more, and waits until none is inside.
     void close() {
         lock.lock();

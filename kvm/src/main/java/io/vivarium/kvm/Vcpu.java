@@ -68,6 +68,11 @@ public final class Vcpu {
         this.section = new RunSection(this);
     }
 
+    /// Whether the kernel has its local interrupt controller, with a state of its own.
+    public boolean hasInterruptController() {
+        return vm.hasInterruptController();
+    }
+
     /// Its number in the machine, from 0; its APIC id.
     public int index() {
         return index;
@@ -100,6 +105,16 @@ public final class Vcpu {
         requireAccess(msrs);
         loadDirty();
         return fd.ioctl(msrs.getRequest(), msrs.segment()) == msrs.count();
+    }
+
+    /// Writes model-specific registers, as far as KVM accepts them: those before the first that it refuses.
+    ///
+    /// @return whether it accepts them all
+    public boolean tryWrite(KvmMsrs msrs) {
+        requireAccess(msrs);
+        loadDirty();
+        written = true;
+        return fd.ioctl(msrs.setRequest(), msrs.segment()) == msrs.count();
     }
 
     /// Writes a part of the state.

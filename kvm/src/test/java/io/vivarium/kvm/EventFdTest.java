@@ -56,6 +56,7 @@ class EventFdTest {
 
     @Test
     @Tag("machine")
+    @Tag("smoke")
     @EnabledIfKvm
     void aWriteOfTheGuestSignalsWithoutAnExit() {
         RecordingDevice device = new RecordingDevice();
@@ -76,6 +77,32 @@ class EventFdTest {
             assertThat(port.await()).isEqualTo(3);
             assertThat(mmio.await()).isEqualTo(2);
             assertThat(device.writes).containsExactly(new RecordingDevice.Write(0x54, 4, 0));
+        }
+    }
+
+    @Test
+    @Tag("machine")
+    @EnabledIfKvm
+    void onlyTheValueThatWasAskedForSignals() {
+        RecordingDevice device = new RecordingDevice();
+        try (Kvm kvm = Kvm.open();
+                EventFd event = new EventFd();
+                Machine machine = Machine.builder(kvm)
+                        .region(RegionSpec.anonymous(0, Guest.MEMORY))
+                        .mmio(0xd000_0000L, 0x1000, device)
+                        .build()) {
+            machine.vm().notifyOnWrite(0xd000_0050L, 4, 1, event);
+            // mov $0xd0000000,%edi; mov $1,%eax; mov %eax,0x50(%rdi); mov %al,0x50(%rdi); inc %eax;
+            // mov %eax,0x50(%rdi); hlt; mov $1,%eax; mov %eax,0x50(%rdi); hlt
+            Guest.code(machine, "bf000000d0 b801000000 894750 884750 ffc0 894750 f4 b801000000 894750 f4");
+            Guest.atCpl0(machine, 0);
+            assertThat(machine.run(0)).isEqualTo(new VcpuStop.Halted(false));
+            assertThat(event.await()).isEqualTo(1);
+            assertThat(device.writes)
+                    .containsExactly(new RecordingDevice.Write(0x50, 1, 1), new RecordingDevice.Write(0x50, 4, 2));
+            machine.vm().exitOnWrite(0xd000_0050L, 4, 1, event);
+            assertThat(machine.run(0)).isEqualTo(new VcpuStop.Halted(false));
+            assertThat(device.writes).last().isEqualTo(new RecordingDevice.Write(0x50, 4, 1));
         }
     }
 }

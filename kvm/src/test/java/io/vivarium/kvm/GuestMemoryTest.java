@@ -4,6 +4,8 @@ package io.vivarium.kvm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -188,5 +190,61 @@ class GuestMemoryTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("is empty");
         assertThatThrownBy(() -> MemoryFile.create("none", 0)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    /// How many pages are in memory: bit 63 of each entry of `/proc/self/pagemap` (Documentation/admin-guide/mm).
+    private static long residentPages(MemorySegment memory) throws IOException {
+        long resident = 0;
+        try (RandomAccessFile pageMap = new RandomAccessFile("/proc/self/pagemap", "r")) {
+            pageMap.seek(memory.address() / 4096 * 8);
+            for (long page = 0; page < memory.byteSize() / 4096; page++) {
+                resident += Long.reverseBytes(pageMap.readLong()) >>> 63;
+            }
+        }
+        return resident;
+    }
+
+    @Test
+    void releasedPagesLeaveTheHostAndReadAsWhenTheyWereMapped() throws IOException {
+        try (Arena arena = Arena.ofConfined();
+                MemoryFile file = MemoryFile.create("template", 0x10000)) {
+            try (Arena filling = Arena.ofConfined()) {
+                file.map(filling).fill((byte) 7);
+            }
+            GuestMemory memory = GuestMemory.map(
+                    arena,
+                    List.of(RegionSpec.anonymous(0, 0x10000), RegionSpec.copyOnWrite(0x20000, 0x10000, file, 0)));
+            MemorySegment fresh = memory.slice(0, 0x10000).fill((byte) 1);
+            MemorySegment copy = memory.slice(0x20000, 0x10000).fill((byte) 2);
+            assertThat(residentPages(fresh)).isEqualTo(16);
+            assertThat(residentPages(copy)).isEqualTo(16);
+            memory.release(0x4000, 0x8000);
+            memory.release(0x20000, 0xf000);
+            memory.release(0x5000, 0);
+            assertThat(residentPages(fresh)).isEqualTo(8);
+            assertThat(residentPages(copy)).isEqualTo(1);
+            assertThat(fresh.get(ValueLayout.JAVA_BYTE, 0x3fff)).isEqualTo((byte) 1);
+            assertThat(fresh.get(ValueLayout.JAVA_BYTE, 0x4000)).isZero();
+            assertThat(fresh.get(ValueLayout.JAVA_BYTE, 0xbfff)).isZero();
+            assertThat(fresh.get(ValueLayout.JAVA_BYTE, 0xc000)).isEqualTo((byte) 1);
+            assertThat(copy.get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 7);
+            assertThat(copy.get(ValueLayout.JAVA_BYTE, 0xf000)).isEqualTo((byte) 2);
+        }
+    }
+
+    @Test
+    void whatIsSharedOrNoPageIsNotReleased() {
+        try (Arena arena = Arena.ofConfined();
+                MemoryFile file = MemoryFile.create("image", 0x4000)) {
+            GuestMemory memory = GuestMemory.map(
+                    arena, List.of(RegionSpec.anonymous(0, 0x4000), RegionSpec.readOnlyFile(0x10000, file)));
+            assertThatThrownBy(() -> memory.release(0x10000, 0x1000))
+                    .isInstanceOf(GuestAddressException.class)
+                    .hasMessageContaining("read-only");
+            assertThatThrownBy(() -> memory.release(0x3000, 0x2000)).isInstanceOf(GuestAddressException.class);
+            assertThatThrownBy(() -> memory.release(0x4000, 0x1000)).isInstanceOf(GuestAddressException.class);
+            assertThatThrownBy(() -> memory.release(0x800, 0x1000)).isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(() -> memory.release(0, 0x800)).isInstanceOf(IllegalArgumentException.class);
+        }
     }
 }

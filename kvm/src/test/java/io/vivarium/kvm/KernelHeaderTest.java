@@ -34,7 +34,10 @@ class KernelHeaderTest {
             #define _GNU_SOURCE
             #include <errno.h>
             #include <fcntl.h>
+            #include <linux/if.h>
+            #include <linux/if_tun.h>
             #include <linux/kvm.h>
+            #include <poll.h>
             #include <signal.h>
             #include <stddef.h>
             #include <stdio.h>
@@ -109,14 +112,16 @@ class KernelHeaderTest {
         expectStruct(KvmRun.LAYOUT);
         expectStruct(Vm.MEMORY_REGION);
         expectStruct(Vm.IOEVENTFD);
+        expectStruct(Vm.IRQFD);
         expectStruct(Vcpu.TRANSLATION);
         expect("kvm_signal_mask.len", "offsetof(struct kvm_signal_mask, len)", 0);
         expect("kvm_signal_mask.sigset", "offsetof(struct kvm_signal_mask, sigset)", 4);
         expectConstants(KvmRequest.class, "KVM_.*");
         expectConstants(KvmExit.class, "KVM_.*");
         expectConstants(KvmConstant.class, "KVM_.*");
-        expectConstants(Syscalls.class, "(O|SEEK|PROT|MAP|MADV|F|MFD|EFD|SIG|AT)_.*");
+        expectConstants(Syscalls.class, "(POLLIN|(O|SEEK|PROT|MAP|MADV|F|MFD|EFD|SIG|AT)_.*)");
         expectConstants(RunSection.class, "SIGURG");
+        expectConstants(Tap.class, "TUNSETIFF|IFF_.*|IFNAMSIZ");
         for (Capability capability : Capability.values()) {
             expect(capability.symbol(), capability.symbol(), capability.number());
         }

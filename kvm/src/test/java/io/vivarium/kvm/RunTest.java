@@ -416,9 +416,8 @@ class RunTest {
     /// reach the counter, stay pending, or show in the thread's mask; one that was lost would hang the test.
     @Test
     void kicksAndRunsRaceWithoutHarm() throws Exception {
-        int enough = Effort.times(20_000);
+        Effort.Tries kicks = new Effort.Tries(20_000);
         AtomicInteger strays = SignalCounter.of("URG");
-        AtomicInteger kicked = new AtomicInteger();
         Set<String> masks = ConcurrentHashMap.newKeySet();
         Set<String> pending = ConcurrentHashMap.newKeySet();
         masks.add(ThreadStatus.ofCurrent("SigBlk"));
@@ -426,17 +425,17 @@ class RunTest {
             List<Future<?>> kickers = new ArrayList<>();
             for (int i = 0; i < 2; i++) {
                 kickers.add(threads.submit(() -> {
-                    while (kicked.get() < enough) {
+                    while (kicks.more()) {
                         machine.kick(0);
                     }
                 }));
             }
             // A new thread each time, that ends at once: a signal to its id after that would hit nobody, or somebody.
-            while (kicked.get() < enough) {
+            while (kicks.more()) {
                 Thread runner = new Thread(() -> {
-                    for (int i = 0; i < 20 && kicked.get() < enough; i++) {
+                    for (int i = 0; i < 20 && kicks.more(); i++) {
                         if (machine.run(0).equals(KICKED)) {
-                            kicked.incrementAndGet();
+                            kicks.count();
                         }
                     }
                     masks.add(ThreadStatus.ofCurrent("SigBlk"));
@@ -447,6 +446,7 @@ class RunTest {
             }
             kickers.forEach(RunTest::result);
         }
+        assertThat(kicks.done()).isPositive();
         assertThat(masks).hasSize(1);
         assertThat(pending).containsExactly("0000000000000000");
         assertThat(strays).hasValue(0);

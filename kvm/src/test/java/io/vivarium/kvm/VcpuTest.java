@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Test;
 
 /// The state of a vCPU and how it comes to be.
 @Tag("machine")
+@Tag("smoke")
 @EnabledIfKvm
 class VcpuTest {
     private static final int MSR_TSC = 0x10;

@@ -4,27 +4,37 @@ package io.vivarium.snapshot;
 import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.MemoryFile;
 import io.vivarium.kvm.MemoryRegion;
+import io.vivarium.kvm.PageMap;
 import io.vivarium.kvm.RegionSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 
-/// Memory that many machines start from: the content of one machine's, sealed, and mapped copy-on-write
-/// by each of them, so that a machine costs only the pages that it writes to.
+/// Memory that many machines start from: the content of one machine's, sealed, and mapped
+/// copy-on-write by each of them, so that a machine costs only the pages that it writes to.
 ///
-/// It reaches in every stretch of memory from its start to the last page that has content; what follows
-/// is for the machine to fill with zeros. It is a memory file (memfd_create(2)), of which only pages
-/// with content take memory. Thread-safe.
+/// It reaches in every stretch of memory from its start to the last page that has content; what
+/// follows is for the machine to fill with zeros. It is a memory file (memfd_create(2)), of which
+/// only pages with content take memory. Thread-safe.
 public final class MemoryTemplate implements AutoCloseable {
     private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[(int) PageMap.PAGE_SIZE]);
 
+    /// Pages of a machine that [#putBack] leaves with it, 4 MiB: to copy one takes a fraction of a
+    /// microsecond, to touch one that was given back to the host some microseconds.
+    private static final long KEPT_PAGES = 1024;
+
     private final MemoryFile file;
     private final List<Extent> extents;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment content;
 
+    @SuppressWarnings("MustBeClosedChecker") // Closed with the template.
     private MemoryTemplate(MemoryFile file, List<Extent> extents) {
         this.file = file;
         this.extents = extents;
+        this.content = file.mapReadOnly(arena);
     }
 
     /// A stretch of guest-physical memory.
@@ -36,7 +46,8 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
-    /// Takes what a machine's memory holds; regions that the guest may only read are not part of it.
+    /// Takes what a machine's memory holds; regions that the guest may only read are not part of
+    /// it.
     ///
     /// @param name shown in `/proc/self/maps`
     /// @param memory of a machine whose vCPUs do not run
@@ -72,7 +83,11 @@ public final class MemoryTemplate implements AutoCloseable {
                 switch (region.spec()) {
                     case RegionSpec.ReadOnlyFile _ -> {}
                     case RegionSpec.Anonymous _ ->
-                        pageMap.forEachOwn(region.memory(), offset -> addIfContent(pages, region, offset));
+                        pageMap.forEachOwn(region.memory(), (long offset, long length) -> {
+                            for (long page = offset; page < offset + length; page += PageMap.PAGE_SIZE) {
+                                addIfContent(pages, region, page);
+                            }
+                        });
                     case RegionSpec.CopyOnWrite _ -> {
                         for (long offset = 0; offset < region.length(); offset += PageMap.PAGE_SIZE) {
                             addIfContent(pages, region, offset);
@@ -134,6 +149,70 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
+    /// Puts the memory of a machine that started from it back to what it was then. The pages that
+    /// the guest, or a device on its behalf, has written to are found by the page map.
+    ///
+    /// @param pageMap of this process
+    /// @param memory of a machine that was built with [#regions], and whose vCPUs do not run
+    /// @return the pages that were put back, ascending: their addresses
+    /// @throws io.vivarium.kvm.KvmException if the host refuses
+    /// @throws IllegalStateException if this template is closed
+    public long[] putBack(PageMap pageMap, GuestMemory memory) {
+        LongStream.Builder changed = LongStream.builder();
+        PageBudget budget = new PageBudget(KEPT_PAGES);
+        for (MemoryRegion region : memory.regions()) {
+            if (!region.readOnly()) {
+                pageMap.forEachOwn(region.memory(), (long offset, long length) -> {
+                    long start = region.guestPhysicalAddress() + offset;
+                    if (budget.take(length / PageMap.PAGE_SIZE)) {
+                        putBack(memory, start, length);
+                    } else {
+                        memory.discard(start, length);
+                    }
+                    for (long page = start; page < start + length; page += PageMap.PAGE_SIZE) {
+                        changed.add(page);
+                    }
+                });
+            }
+        }
+        return changed.build().toArray();
+    }
+
+    /// Writes its content over memory; zeros, where it has none.
+    ///
+    /// @param start guest-physical address, within one region of the memory, as are all `length`
+    ///     bytes from there
+    public void putBack(GuestMemory memory, long start, long length) {
+        MemorySegment target = memory.writableSlice(start, length);
+        for (Extent extent : extents) {
+            if (start >= extent.guestPhysicalAddress() && start < extent.end()) {
+                long covered = Math.min(length, extent.end() - start);
+                long at = extent.offset() + start - extent.guestPhysicalAddress();
+                MemorySegment.copy(content, at, target, 0, covered);
+                target.asSlice(covered).fill((byte) 0);
+                return;
+            }
+        }
+        target.fill((byte) 0);
+    }
+
+    /// How many pages may still be left with a machine.
+    private static final class PageBudget {
+        private long left;
+
+        private PageBudget(long pages) {
+            left = pages;
+        }
+
+        private boolean take(long pages) {
+            boolean enough = pages <= left;
+            if (enough) {
+                left -= pages;
+            }
+            return enough;
+        }
+    }
+
     /// Bytes of memory that it covers.
     public long size() {
         return file.size();
@@ -158,9 +237,15 @@ public final class MemoryTemplate implements AutoCloseable {
         return guestPhysicalAddress;
     }
 
-    /// Closes the file: no more machines can start from it, those that have are not affected. Idempotent.
+    /// Closes the file: no more machines can start from it, or be put back to it; those that have
+    /// started are not affected. Idempotent.
+    ///
+    /// @throws IllegalStateException if a machine is being put back to it
     @Override
     public void close() {
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
         file.close();
     }
 }

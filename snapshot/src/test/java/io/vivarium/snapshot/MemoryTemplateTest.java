@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.kvm.GuestMemory;
+import io.vivarium.kvm.PageMap;
 import io.vivarium.kvm.RegionSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -109,5 +110,52 @@ class MemoryTemplateTest {
         template.close();
         template.close();
         assertThatThrownBy(() -> GuestMemory.map(arena, template.regions())).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void whatWasWrittenSinceIsPutBackAndTold() {
+        put(memory, 0x1000, 4711);
+        put(memory, 0x5ffc, 7);
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory);
+                PageMap pageMap = PageMap.open()) {
+            GuestMemory machine = from(template);
+            for (int round = 1; round < 4; round++) {
+                put(machine, 0x1004, round);
+                put(machine, 0x3000, round);
+                put(machine, 0x6010, round);
+                put(machine, HIGH + 0x2000, round);
+                assertThat(template.putBack(pageMap, machine)).containsExactly(0x1000, 0x3000, 0x6000, HIGH + 0x2000);
+                assertThat(get(machine, 0x1000)).isEqualTo(4711);
+                assertThat(get(machine, 0x1004)).isZero();
+                assertThat(get(machine, 0x3000)).isZero();
+                assertThat(get(machine, 0x5ffc)).isEqualTo(7);
+                assertThat(get(machine, 0x6010)).isZero();
+                assertThat(get(machine, HIGH + 0x2000)).isZero();
+            }
+        }
+    }
+
+    /// More than a machine is to keep.
+    @Test
+    void manyPagesArePutBackToo() {
+        put(memory, 0x1000, 4711);
+        put(memory, 16 << 20, 7);
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory);
+                PageMap pageMap = PageMap.open()) {
+            GuestMemory machine = from(template);
+            List<Long> written = new ArrayList<>();
+            for (long page = 0; page <= 16 << 20; page += 4096) {
+                // Every second one for a while, so that there are many ranges.
+                if (page > 8 << 20 || page % 8192 == 0) {
+                    put(machine, page, -1);
+                    written.add(page);
+                }
+            }
+            assertThat(template.putBack(pageMap, machine))
+                    .containsExactly(written.stream().mapToLong(Long::longValue).toArray());
+            for (long page = 0; page <= 16 << 20; page += 4096) {
+                assertThat(get(machine, page)).isEqualTo(page == 0x1000 ? 4711 : page == 16 << 20 ? 7 : 0);
+            }
+        }
     }
 }

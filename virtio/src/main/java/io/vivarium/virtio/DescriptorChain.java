@@ -14,6 +14,7 @@ import java.util.Objects;
 /// again. Not thread-safe: the device's lock guards it. Reading and writing copy, and make no objects.
 public final class DescriptorChain implements GuestBytes {
     private final MemorySegment[] memory;
+    private final long[] addresses;
     private final long[] offsets;
     private final long[] lengths;
 
@@ -33,6 +34,7 @@ public final class DescriptorChain implements GuestBytes {
     DescriptorChain(int capacity) {
         memory = new MemorySegment[capacity];
         Arrays.fill(memory, MemorySegment.NULL);
+        addresses = new long[capacity];
         offsets = new long[capacity];
         lengths = new long[capacity];
     }
@@ -122,16 +124,80 @@ public final class DescriptorChain implements GuestBytes {
         while (done < length && writable > 0) {
             long part = Math.min(length - done, lengths[writeIndex] - writeOffset);
             MemorySegment.copy(source, offset + done, memory[writeIndex], offsets[writeIndex] + writeOffset, part);
-            writeOffset += part;
-            writable -= part;
-            if (writeOffset == lengths[writeIndex]) {
-                writeIndex++;
-                writeOffset = 0;
-            }
+            wrote(part);
             done += part;
         }
-        written += done;
         return done;
+    }
+
+    /// Writes from an array, as [#write(MemorySegment,long,long)] does.
+    public int write(byte[] source, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, source.length);
+        int done = 0;
+        while (done < length && writable > 0) {
+            int part = (int) Math.min(length - done, lengths[writeIndex] - writeOffset);
+            MemorySegment.copy(
+                    source,
+                    offset + done,
+                    memory[writeIndex],
+                    ValueLayout.JAVA_BYTE,
+                    offsets[writeIndex] + writeOffset,
+                    part);
+            wrote(part);
+            done += part;
+        }
+        return done;
+    }
+
+    /// The memory that the next device-readable bytes are in, from [#readableOffset] on, [#readableRun] of them.
+    MemorySegment readableMemory() {
+        return memory[readIndex];
+    }
+
+    long readableOffset() {
+        return offsets[readIndex] + readOffset;
+    }
+
+    /// How many device-readable bytes follow each other there; more than zero if any are left.
+    long readableRun() {
+        return readable == 0 ? 0 : lengths[readIndex] - readOffset;
+    }
+
+    /// The memory that the next device-writable bytes are in, from [#writableOffset] on, [#writableRun] of them.
+    MemorySegment writableMemory() {
+        return memory[writeIndex];
+    }
+
+    long writableOffset() {
+        return offsets[writeIndex] + writeOffset;
+    }
+
+    /// How many device-writable bytes follow each other there; more than zero if any are left.
+    long writableRun() {
+        return writable == 0 ? 0 : lengths[writeIndex] - writeOffset;
+    }
+
+    /// Bytes were written to [#writableMemory] by somebody else.
+    ///
+    /// @param length at most [#writableRun]
+    void wrote(long length) {
+        writeOffset += length;
+        writable -= length;
+        written += length;
+        if (writeOffset == lengths[writeIndex]) {
+            writeIndex++;
+            writeOffset = 0;
+        }
+    }
+
+    /// Writes the last device-writable byte. It counts as written only when all before it were: what is told to be
+    /// written begins with the first byte (virtio 1.2 §2.7.8.2).
+    void writeLast(byte value) {
+        int last = count - 1;
+        memory[last].set(ValueLayout.JAVA_BYTE, offsets[last] + lengths[last] - 1, value);
+        if (writable == 1) {
+            wrote(1);
+        }
     }
 
     private void advanceRead(long part) {
@@ -142,6 +208,25 @@ public final class DescriptorChain implements GuestBytes {
             readIndex++;
             readOffset = 0;
         }
+    }
+
+    /// How many buffers it has, for a device to which they mean memory and not bytes.
+    int buffers() {
+        return count;
+    }
+
+    /// Guest-physical address of a buffer, which is wholly in one region.
+    ///
+    /// @param buffer below [#buffers]
+    long address(int buffer) {
+        return addresses[buffer];
+    }
+
+    /// Bytes of a buffer.
+    ///
+    /// @param buffer below [#buffers]
+    long length(int buffer) {
+        return lengths[buffer];
     }
 
     void begin(int newHead) {
@@ -157,8 +242,9 @@ public final class DescriptorChain implements GuestBytes {
         read = 0;
     }
 
-    void add(MemorySegment region, long offset, long length, boolean deviceWrites) {
+    void add(MemorySegment region, long address, long offset, long length, boolean deviceWrites) {
         memory[count] = region;
+        addresses[count] = address;
         offsets[count] = offset;
         lengths[count] = length;
         count++;

@@ -3,6 +3,7 @@ package io.vivarium.virtio;
 
 import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.MemoryRegion;
+import io.vivarium.kvm.RegionSpec;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -16,9 +17,10 @@ final class GuestRegions {
     private final long[] starts;
     private final long[] lengths;
     private final MemorySegment[] segments;
+    private final List<MemoryRegion> regions;
 
     GuestRegions(GuestMemory memory) {
-        List<MemoryRegion> regions = memory.regions();
+        regions = memory.regions();
         starts = new long[regions.size()];
         lengths = new long[regions.size()];
         segments = new MemorySegment[regions.size()];
@@ -47,6 +49,11 @@ final class GuestRegions {
 
     MemorySegment segment(int region) {
         return segments[region];
+    }
+
+    /// What the region is made of.
+    RegionSpec spec(int region) {
+        return regions.get(region).spec();
     }
 
     long offset(int region, long address) {

@@ -46,6 +46,7 @@ public final class VirtQueue {
     private final boolean eventIdx;
     private final boolean indirect;
     private final GuestRegions regions;
+    private final QueueCounters counters;
     private final MemorySegment descriptors;
     private final MemorySegment available;
     private final MemorySegment used;
@@ -58,12 +59,20 @@ public final class VirtQueue {
 
     /// Takes over the queue that the driver has set up.
     ///
+    /// @param counters count what goes through it
     /// @throws VirtioFault if its size is none, or an area misaligned or not in memory
     VirtQueue(
-            int index, int maxSize, QueueRegisters registers, GuestMemory memory, GuestRegions regions, long features) {
+            int index,
+            int maxSize,
+            QueueRegisters registers,
+            GuestMemory memory,
+            GuestRegions regions,
+            long features,
+            QueueCounters counters) {
         this.index = index;
         this.size = registers.size;
         this.regions = regions;
+        this.counters = counters;
         this.eventIdx = VirtioFeature.EVENT_IDX.in(features);
         this.indirect = VirtioFeature.INDIRECT_DESC.in(features);
         if (size < 1 || size > maxSize || (size & (size - 1)) != 0) {
@@ -154,6 +163,7 @@ public final class VirtQueue {
         }
         read(head, chain);
         nextAvailable = (nextAvailable + 1) & 0xffff;
+        counters.requests++;
         return true;
     }
 
@@ -233,7 +243,7 @@ public final class VirtQueue {
             if (write && regions.readOnly(region)) {
                 throw fault(VirtioFault.Kind.BUFFER_READ_ONLY, head, address, length);
             }
-            chain.add(regions.segment(region), regions.offset(region, address), length, write);
+            chain.add(regions.segment(region), address, regions.offset(region, address), length, write);
             sawWritable = write;
             count++;
             if ((flags & F_NEXT) == 0) {
@@ -267,11 +277,33 @@ public final class VirtQueue {
         return new VirtioFault(kind, "queue %d, head %d: %d bytes at 0x%x".formatted(index, head, length, address));
     }
 
+    /// Puts back what was taken last and not yet given back, so that it is taken again, and read anew.
+    ///
+    /// @param count how many requests
+    /// @throws IllegalStateException if fewer are in flight
+    void putBack(int count) {
+        if (count > ((nextAvailable - nextUsed) & 0xffff)) {
+            throw new IllegalStateException("queue %d: %d requests are not in flight".formatted(index, count));
+        }
+        nextAvailable = (nextAvailable - count) & 0xffff;
+        counters.requests -= count;
+    }
+
     /// Gives a request back to the driver.
     ///
     /// @param chain what [#pop] of this queue filled, once
     /// @throws IllegalStateException if no request is in flight
     public void push(DescriptorChain chain) {
+        enter(chain);
+        publish();
+    }
+
+    /// Writes a request into the used ring, where the driver does not see it before [#publish]: so it sees
+    /// several at once.
+    ///
+    /// @param chain what [#pop] of this queue filled, once
+    /// @throws IllegalStateException if no request is in flight
+    void enter(DescriptorChain chain) {
         if (nextUsed == nextAvailable) {
             throw new IllegalStateException("queue " + index + ": no request is in flight");
         }
@@ -279,7 +311,13 @@ public final class VirtQueue {
         used.set(LE32, slot, chain.head());
         // le32: of 2^32 bytes one less is told, which the driver is to expect (§2.7.8.2).
         used.set(LE32, slot + 4, (int) Math.min(chain.written(), 0xffff_ffffL));
+        counters.bytesFromGuest += chain.wasRead();
+        counters.bytesToGuest += chain.written();
         nextUsed = (nextUsed + 1) & 0xffff;
+    }
+
+    /// Shows the driver what was [entered][#enter].
+    void publish() {
         INDEX.setRelease(used, IDX, (short) nextUsed);
     }
 
@@ -293,11 +331,26 @@ public final class VirtQueue {
         if (before == nextUsed) {
             return false;
         }
+        boolean wanted = isWanted(before);
+        if (wanted) {
+            counters.notificationsSent++;
+        } else {
+            counters.notificationsSuppressed++;
+        }
+        return wanted;
+    }
+
+    private boolean isWanted(int before) {
         if (!eventIdx) {
             return (available.get(LE16, FLAGS) & AVAIL_F_NO_INTERRUPT) == 0;
         }
         int usedEvent = Short.toUnsignedInt(available.get(LE16, RING + 2L * size));
         return ((nextUsed - usedEvent - 1) & 0xffff) < ((nextUsed - before) & 0xffff);
+    }
+
+    /// Counts a request that failed, which the driver is told in the way of the device.
+    public void countError() {
+        counters.errors++;
     }
 
     /// Asks the driver to notify the device of the next request.

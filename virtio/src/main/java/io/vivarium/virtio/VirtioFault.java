@@ -55,7 +55,31 @@ public final class VirtioFault extends RuntimeException {
         /// A console control message whose event no driver may send, or none has.
         CONTROL_EVENT,
         /// A console control message that was not its turn.
-        CONTROL_ORDER
+        CONTROL_ORDER,
+        /// A vsock packet without a whole header, or with less payload than its header says (§5.10.6).
+        PACKET_LENGTH,
+        /// A vsock packet from another context id than the guest's own (§5.10.6.4).
+        PACKET_SOURCE,
+        /// More vsock payload than the host has given credit for, or credit for more than was sent (§5.10.6.3).
+        PACKET_CREDIT,
+        /// A vsock receive buffer without room for a header and a byte, or an event buffer without room for an
+        /// event.
+        PACKET_BUFFER,
+        /// A block request without all of its header (§5.2.6).
+        BLOCK_HEADER,
+        /// A block request without a byte for its status (§5.2.6).
+        BLOCK_STATUS,
+        /// A request of page numbers for a balloon that is no multiple of 4 bytes, or has too many (§5.5.6).
+        BALLOON_REQUEST_SIZE,
+        /// A page number that is not in guest memory, or in memory that the guest may only read (§5.5.6).
+        BALLOON_PAGE,
+        /// A frame to transmit that has no whole header, or that asks for offloads that were not negotiated
+        /// (§5.1.6.2.1).
+        NET_HEADER,
+        /// A frame to transmit that is shorter than an Ethernet header, or longer than the MTU allows (§5.1.6.2.1).
+        NET_FRAME_LENGTH,
+        /// A receive buffer without room for the header (§5.1.6.3.1).
+        NET_BUFFER
     }
 
     private final Kind kind;

@@ -6,6 +6,7 @@ import io.vivarium.kvm.GuestMemory;
 import io.vivarium.kvm.MmioDevice;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /// A virtio device behind a window of memory-mapped registers (virtio 1.2 §4.2, register layout version 2).
@@ -67,7 +68,7 @@ public final class VirtioMmioTransport implements MmioDevice {
     private static final int QUEUE_NUM_MAX = 0x034;
     private static final int QUEUE_NUM = 0x038;
     private static final int QUEUE_READY = 0x044;
-    private static final int QUEUE_NOTIFY = 0x050;
+    static final int QUEUE_NOTIFY = 0x050;
     private static final int INTERRUPT_STATUS = 0x060;
     private static final int INTERRUPT_ACK = 0x064;
     private static final int STATUS = 0x070;
@@ -95,6 +96,9 @@ public final class VirtioMmioTransport implements MmioDevice {
     private static final int USED_BUFFER = 1;
     private static final int CONFIG_CHANGE = 2;
 
+    private static final AtomicLong NUMBERS = new AtomicLong();
+
+    private final long number = NUMBERS.incrementAndGet();
     private final VirtioDevice device;
     private final DeviceLock lock;
     private final GuestMemory memory;
@@ -113,6 +117,7 @@ public final class VirtioMmioTransport implements MmioDevice {
     private long continueQueues;
     private final QueueRegisters[] queueRegisters;
     private final @Nullable VirtQueue[] queues;
+    private final QueueCounters[] counters;
     private @Nullable VirtioFault fault;
     private long refusals;
     private @Nullable Refusal lastRefusal;
@@ -154,10 +159,23 @@ public final class VirtioMmioTransport implements MmioDevice {
                 | VirtioFeature.EVENT_IDX.mask();
         this.queues = new @Nullable VirtQueue[device.queueCount()];
         this.queueRegisters = new QueueRegisters[device.queueCount()];
+        this.counters = new QueueCounters[device.queueCount()];
         for (int i = 0; i < queueRegisters.length; i++) {
             queueRegisters[i] = new QueueRegisters();
+            counters[i] = new QueueCounters();
         }
         lock.interruptWith(interrupt);
+        QueueSampler.watch(this, queues.length);
+    }
+
+    /// By which events tell it from others.
+    long number() {
+        return number;
+    }
+
+    /// Which type of device it has.
+    int deviceType() {
+        return device.deviceId();
     }
 
     /// Why the device needs a reset; null while it does not. Any thread.
@@ -185,6 +203,34 @@ public final class VirtioMmioTransport implements MmioDevice {
         lock.acquire();
         try {
             return lastRefusal;
+        } finally {
+            lock.release();
+        }
+    }
+
+    /// The driver has notified of a queue in another way than by an access to `QueueNotify` that came here, as
+    /// through an [EventDoorbell]. Any thread. A fault that is found is treated as on an access; with
+    /// [FaultPolicy#END_MACHINE] the next access ends the machine.
+    ///
+    /// @param queue its index
+    public void notified(int queue) {
+        lock.acquire();
+        try {
+            notifyQueue(queue);
+        } catch (VirtioFault e) {
+            link.fail(e);
+        } finally {
+            lock.release();
+        }
+    }
+
+    /// What went through a queue. Any thread.
+    ///
+    /// @param queue below [VirtioDevice#queueCount]
+    public QueueStatistics statistics(int queue) {
+        lock.acquire();
+        try {
+            return counters[queue].statistics();
         } finally {
             lock.release();
         }
@@ -291,6 +337,18 @@ public final class VirtioMmioTransport implements MmioDevice {
         }
     }
 
+    /// Takes the device out of its machine: it uses no queue any more, and so no memory of the guest's, and interrupts
+    /// nobody. Any thread, while no vCPU of the guest runs. Idempotent.
+    public void detach() {
+        lock.acquire();
+        try {
+            lock.interruptWith(() -> {});
+            reset();
+        } finally {
+            lock.release();
+        }
+    }
+
     private void checkFits(VirtioMmioState state) {
         boolean statusPossible = precedesAll(state.status())
                 && (state.status() & ~(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK | FAILED | DEVICE_NEEDS_RESET))
@@ -314,7 +372,14 @@ public final class VirtioMmioTransport implements MmioDevice {
     }
 
     private VirtQueue newQueue(int index) {
-        return new VirtQueue(index, device.maxQueueSize(index), queueRegisters[index], memory, regions, driverFeatures);
+        return new VirtQueue(
+                index,
+                device.maxQueueSize(index),
+                queueRegisters[index],
+                memory,
+                regions,
+                driverFeatures,
+                counters[index]);
     }
 
     private long readConfig(long offset, int size) {
@@ -548,6 +613,7 @@ public final class VirtioMmioTransport implements MmioDevice {
         } else if (!isLive() || queues[index] == null) {
             refuse(Refusal.NOTIFY_ORDER);
         } else {
+            counters[index].notificationsReceived++;
             notifyDevice(index);
         }
     }
@@ -555,7 +621,12 @@ public final class VirtioMmioTransport implements MmioDevice {
     private void notifyDevice(int index) {
         VirtQueue queue = link.queue(index);
         if (queue != null) {
-            device.notified(queue);
+            try {
+                device.notified(queue);
+            } catch (VirtioFault e) {
+                counters[index].errors++;
+                throw e;
+            }
         }
     }
 
@@ -590,6 +661,11 @@ public final class VirtioMmioTransport implements MmioDevice {
         }
 
         @Override
+        public GuestMemory memory() {
+            return memory;
+        }
+
+        @Override
         public @Nullable VirtQueue queue(int index) {
             return isLive() ? queues[index] : null;
         }
@@ -621,6 +697,7 @@ public final class VirtioMmioTransport implements MmioDevice {
             }
             boolean wasActive = (status & DRIVER_OK) != 0;
             fault = newFault;
+            new FaultEvent(number, device.deviceId(), newFault).commit();
             status |= DEVICE_NEEDS_RESET;
             continueQueues = 0;
             if (wasActive) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.virtio;
 
+import io.vivarium.kvm.GuestMemory;
 import org.jspecify.annotations.Nullable;
 
 /// What a device sees of its transport, and through it of its driver, from [VirtioDevice#activate] until
@@ -8,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 public interface VirtioTransport {
     /// The features that the driver accepted.
     long negotiatedFeatures();
+
+    /// The guest's memory, for a device that is about memory rather than about bytes in it.
+    GuestMemory memory();
 
     /// A queue to work on.
     ///

@@ -3,13 +3,18 @@ package io.vivarium.virtio;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vivarium.kvm.HostFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Method;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
 import org.junit.jupiter.api.Test;
 
-/// Requests make no garbage, neither in the queue nor in the console.
+/// Requests make no garbage, neither in the queue nor in a device.
 final class AllocationTest {
     private static final int REQUESTS = 100_000;
 
@@ -112,6 +117,99 @@ final class AllocationTest {
             });
             assertThat(allocated).isLessThanOrEqualTo(NOISE);
             assertThat(port.bytesToGuest()).isEqualTo(64L * idx[0]);
+        }
+    }
+
+    /// A read of a sector that is in the overlay, and one that is in the base: the one request in turns.
+    @Test
+    void readsOfADisk() {
+        long capacity = 1 << 20;
+        OverlayBackend overlay =
+                new OverlayBackend(new FileBackend(HostFile.inMemory("base", capacity), false), capacity);
+        List<BlockException> errors = new ArrayList<>();
+        try (VirtioBlock device = new VirtioBlock(overlay, "", errors::add, RateLimit.none(), new ManualTimer());
+                BlockDriver driver = new BlockDriver(device)) {
+            driver.write(0, new byte[VirtioBlock.SECTOR]);
+            long header = driver.driver.put(BlockDriver.header(BlockDriver.IN, 7));
+            long data = driver.driver.ram.allocate(2 * VirtioBlock.SECTOR);
+            DriverQueue queue = driver.queue();
+            // Each entry of the ring is the same chain.
+            queue.descriptor(0, header, 16, DriverQueue.F_NEXT, 1);
+            queue.descriptor(1, data, 2 * VirtioBlock.SECTOR, DriverQueue.F_WRITE | DriverQueue.F_NEXT, 2);
+            queue.descriptor(2, data, 1, DriverQueue.F_WRITE, 0);
+            MemorySegment ram = driver.driver.ram.ram();
+            for (int i = 0; i < queue.size; i++) {
+                ram.set(LE16, queue.driverArea + 4 + 2L * i, (short) 0);
+            }
+            VirtioMmioTransport transport = driver.driver.transport;
+            int[] idx = {queue.availableIdx()};
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    makeAvailable(ram, queue, ++idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 0);
+                    transport.write(DriverHarness.INTERRUPT_ACK, 4, transport.read(DriverHarness.INTERRUPT_STATUS, 4));
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(transport.statistics(0).requests()).isEqualTo(idx[0]);
+            assertThat(transport.statistics(0).errors()).isZero();
+            assertThat(errors).isEmpty();
+        }
+    }
+
+    @Test
+    void randomBytes() {
+        RandomGenerator source = RandomGeneratorFactory.of("L64X128MixRandom").create(1);
+        RateLimit limit = RateLimit.none().withBytes(RateLimit.MAX_TOKENS, RateLimit.MAX_TOKENS);
+        ManualTimer timer = new ManualTimer();
+        try (DriverHarness driver = new DriverHarness(new VirtioRng(source, limit, timer))) {
+            driver.negotiate(DriverHarness.VERSION_1 | DriverHarness.EVENT_IDX);
+            driver.setUp(0, 8);
+            driver.driverOk();
+            DriverQueue queue = driver.queue(0);
+            queue.descriptor(0, 0x1000, 64, DriverQueue.F_WRITE, 0);
+            MemorySegment ram = driver.ram.ram();
+            VirtioMmioTransport transport = driver.transport;
+            int[] idx = new int[1];
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    makeAvailable(ram, queue, ++idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 0);
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(transport.statistics(0).bytesToGuest()).isEqualTo(64L * idx[0]);
+        }
+    }
+
+    @Test
+    void frames() {
+        VirtioNet net = VirtioNet.builder(MacAddress.parse("52:54:00:12:34:56")).build();
+        byte[] sink = new byte[100];
+        net.connect(frame -> frame.read(sink, 0, sink.length));
+        try (DriverHarness driver = new DriverHarness(net)) {
+            driver.negotiate(DriverHarness.VERSION_1 | DriverHarness.EVENT_IDX);
+            DriverQueue receiving = driver.setUp(0, 8);
+            DriverQueue transmitting = driver.setUp(1, 8);
+            driver.driverOk();
+            receiving.descriptor(0, 0x1000, 200, DriverQueue.F_WRITE, 0);
+            transmitting.descriptor(0, 0x2000, 72, 0, 0);
+            MemorySegment ram = driver.ram.ram();
+            MemorySegment frame = MemorySegment.ofArray(new byte[60]);
+            VirtioMmioTransport transport = driver.transport;
+            int[] idx = new int[1];
+            long allocated = allocatedByARound(() -> {
+                for (int i = 0; i < REQUESTS; i++) {
+                    ++idx[0];
+                    makeAvailable(ram, transmitting, idx[0]);
+                    transport.write(DriverHarness.QUEUE_NOTIFY, 4, 1);
+                    makeAvailable(ram, receiving, idx[0]);
+                    net.receive(frame, 0, 60);
+                }
+            });
+            assertThat(allocated).isLessThanOrEqualTo(NOISE);
+            assertThat(transport.statistics(0).requests()).isEqualTo(idx[0]);
+            assertThat(transport.statistics(1).requests()).isEqualTo(idx[0]);
         }
     }
 }

@@ -22,6 +22,8 @@ final class FakeDevice implements VirtioDevice {
     @Nullable
     RuntimeException thrownWhenNotified;
 
+    Runnable whenNotified = () -> {};
+
     FakeDevice() {
         this(6);
     }
@@ -95,6 +97,7 @@ final class FakeDevice implements VirtioDevice {
     @Override
     public void notified(VirtQueue queue) {
         calls.add("notified " + queue.index());
+        whenNotified.run();
         if (thrownWhenNotified != null) {
             throw thrownWhenNotified;
         }

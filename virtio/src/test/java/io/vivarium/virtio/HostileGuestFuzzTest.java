@@ -7,6 +7,6 @@ import com.code_intelligence.jazzer.junit.FuzzTest;
 final class HostileGuestFuzzTest {
     @FuzzTest
     void transport(byte[] program) {
-        HostileGuest.run(program);
+        HostileGuest.run(HostileConsole::new, program);
     }
 }

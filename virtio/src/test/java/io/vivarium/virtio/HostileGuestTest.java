@@ -22,7 +22,7 @@ final class HostileGuestTest {
         for (int i = 0; i < 500; i++) {
             byte[] program = new byte[random.nextInt(400)];
             random.nextBytes(program);
-            HostileGuest.run(program);
+            HostileGuest.run(HostileConsole::new, program);
         }
     }
 
@@ -33,21 +33,21 @@ final class HostileGuestTest {
     void plausibleSteps(long seed) {
         RandomGenerator random = random(seed);
         for (int i = 0; i < 500; i++) {
-            HostileGuest.run(plausible(random));
+            HostileGuest.run(HostileConsole::new, plausible(random));
         }
     }
 
     private static byte[] plausible(RandomGenerator random) {
         ByteArrayOutputStream program = new ByteArrayOutputStream();
-        step(program, random.nextBoolean() ? HostileGuest.COME_UP : HostileGuest.INITIALIZE, 1, random.nextInt(256));
+        step(program, random.nextBoolean() ? HostileConsole.COME_UP : HostileGuest.INITIALIZE, 1, random.nextInt(256));
         for (int i = random.nextInt(100); i > 0; i--) {
             switch (random.nextInt(12)) {
                 case 0 -> step(program, HostileGuest.POKE, 2, random.nextInt(0x10000), 8, random.nextLong());
                 case 1 -> step(program, HostileGuest.POKE, 2, control(random), 8, message(random));
                 case 2, 3, 4 -> step(program, HostileGuest.NOTIFY, 1, random.nextInt(6));
-                case 5 -> step(program, HostileGuest.HOST_WRITE, 1, random.nextInt(2), 1, random.nextInt(256));
-                case 6 -> step(program, HostileGuest.HOST_RESUME, 1, random.nextInt(2), 2, random.nextInt(0x10000));
-                case 7 -> step(program, HostileGuest.HOST_RESIZE, 1, random.nextInt(256), 1, random.nextInt(256));
+                case 5 -> step(program, HostileConsole.HOST_WRITE, 1, random.nextInt(2), 1, random.nextInt(256));
+                case 6 -> step(program, HostileConsole.HOST_RESUME, 1, random.nextInt(2), 2, random.nextInt(0x10000));
+                case 7 -> step(program, HostileConsole.HOST_RESIZE, 1, random.nextInt(256), 1, random.nextInt(256));
                 case 8 ->
                     step(
                             program,

@@ -27,7 +27,8 @@ final class VirtQueueFuzzTest {
             registers.deviceArea = DEVICE_AREA;
             long features = ((input[0] & 1) != 0 ? DriverHarness.EVENT_IDX : 0)
                     | ((input[0] & 2) != 0 ? DriverHarness.INDIRECT : 0);
-            VirtQueue queue = new VirtQueue(0, SIZE, registers, ram.memory(), new GuestRegions(ram.memory()), features);
+            VirtQueue queue = new VirtQueue(
+                    0, SIZE, registers, ram.memory(), new GuestRegions(ram.memory()), features, new QueueCounters());
             DescriptorChain chain = queue.newChain();
             byte[] bytes = new byte[100];
             for (int at = 1; at < input.length; at += 160) {

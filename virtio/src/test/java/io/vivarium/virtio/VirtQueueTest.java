@@ -37,7 +37,14 @@ final class VirtQueueTest {
     }
 
     private VirtQueue device(DriverQueue driver, long features) {
-        return new VirtQueue(0, 256, driver.registers(), ram.memory(), new GuestRegions(ram.memory()), features);
+        return new VirtQueue(
+                0,
+                256,
+                driver.registers(),
+                ram.memory(),
+                new GuestRegions(ram.memory()),
+                features,
+                new QueueCounters());
     }
 
     private long put(String text) {
@@ -476,8 +483,14 @@ final class VirtQueueTest {
             driver.descriptor(1, 0, (1L << 30) + 1, 0, 0);
             driver.publish(0);
             MemorySegment.copy(ram.ram(), 0, big.slice(0, GuestRam.RAM_SIZE), 0, GuestRam.RAM_SIZE);
-            VirtQueue device =
-                    new VirtQueue(0, 256, driver.registers(), big, new GuestRegions(big), DriverHarness.VERSION_1);
+            VirtQueue device = new VirtQueue(
+                    0,
+                    256,
+                    driver.registers(),
+                    big,
+                    new GuestRegions(big),
+                    DriverHarness.VERSION_1,
+                    new QueueCounters());
             assertFault(VirtioFault.Kind.CHAIN_BYTES, () -> device.pop(device.newChain()));
         }
     }
@@ -516,7 +529,7 @@ final class VirtQueueTest {
         QueueRegisters registers = new DriverQueue(ram, 8).registers();
         change.accept(registers);
         GuestRegions regions = new GuestRegions(ram.memory());
-        assertFault(kind, () -> new VirtQueue(0, 256, registers, ram.memory(), regions, ALL));
+        assertFault(kind, () -> new VirtQueue(0, 256, registers, ram.memory(), regions, ALL, new QueueCounters()));
     }
 
     private static void assertFault(VirtioFault.Kind kind, org.assertj.core.api.ThrowableAssert.ThrowingCallable call) {

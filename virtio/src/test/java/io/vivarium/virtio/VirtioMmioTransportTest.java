@@ -113,6 +113,36 @@ final class VirtioMmioTransportTest {
     }
 
     @Test
+    void whatGoesThroughAQueueIsCounted() {
+        VirtioConsole console = VirtioConsole.builder().build();
+        byte[] sink = new byte[64];
+        console.port(0).connect(bytes -> bytes.read(sink, 0, sink.length));
+        try (DriverHarness guest = new DriverHarness(console)) {
+            guest.negotiate(VERSION_1);
+            guest.setUp(0, 8);
+            guest.setUp(1, 8);
+            guest.driverOk();
+            for (String text : new String[] {"one", "three"}) {
+                guest.queue(1).add(DriverQueue.Buffer.readable(guest.put(text), text.length()));
+                guest.kick(1);
+            }
+            guest.queue(1).setNoInterrupt(true);
+            guest.queue(1).add(DriverQueue.Buffer.readable(guest.put("four"), 4));
+            guest.kick(1);
+            guest.kick(1);
+            guest.queue(0).add(DriverQueue.Buffer.writable(guest.ram.allocate(16), 16));
+            console.port(0).write(sink, 0, 7);
+            assertThat(guest.transport.statistics(1)).isEqualTo(new QueueStatistics(3, 12, 0, 4, 2, 1, 0));
+            assertThat(guest.transport.statistics(0)).isEqualTo(new QueueStatistics(1, 0, 7, 0, 1, 0, 0));
+            guest.queue(1).add(DriverQueue.Buffer.readable(-1L, 4));
+            guest.kick(1);
+            assertThat(guest.transport.statistics(1)).isEqualTo(new QueueStatistics(3, 12, 0, 5, 2, 1, 1));
+            guest.write(STATUS, 0);
+            assertThat(guest.transport.statistics(1).requests()).isEqualTo(3);
+        }
+    }
+
+    @Test
     void queueRegistersBelongToTheSelectedQueue() {
         driver.negotiate(VERSION_1);
         driver.setUp(0, 8);

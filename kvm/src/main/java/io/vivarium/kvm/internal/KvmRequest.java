@@ -14,6 +14,7 @@ public final class KvmRequest {
     // on a VM
     public static final long KVM_CREATE_VCPU = 0xae41L;
     public static final long KVM_SET_USER_MEMORY_REGION = 0x4020ae46L;
+    public static final long KVM_CREATE_IRQCHIP = 0xae60L;
     public static final long KVM_IRQFD = 0x4020ae76L;
     public static final long KVM_IOEVENTFD = 0x4040ae79L;
     public static final long KVM_SET_CLOCK = 0x4030ae7bL;

@@ -11,6 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 import java.lang.ref.Reference;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// The system calls of Linux on x86-64, the only user of [Linker].
@@ -269,6 +270,79 @@ public final class Syscalls {
     }
 
     /// ```c
+    /// ssize_t pread64(int fd, void *buf, size_t count, off_t offset);
+    /// ```
+    ///
+    /// Fills at most that range of the segment, which the caller keeps mapped until the call returns; the range is
+    /// checked against the segment. `errno` comes from a place of the caller, so that nothing is allocated.
+    public static long pread(MemorySegment capture, int fd, MemorySegment buffer, long at, long length, long position) {
+        Objects.checkFromIndexSize(at, length, buffer.byteSize());
+        try {
+            return call(capture, NR_PREAD64, fd, buffer.address() + at, length, position, 0, 0);
+        } finally {
+            Reference.reachabilityFence(buffer);
+        }
+    }
+
+    /// ```c
+    /// ssize_t pwrite64(int fd, const void *buf, size_t count, off_t offset);
+    /// ```
+    ///
+    /// Takes at most that range of the segment, as [#pread] fills it.
+    public static long pwrite(
+            MemorySegment capture, int fd, MemorySegment buffer, long at, long length, long position) {
+        Objects.checkFromIndexSize(at, length, buffer.byteSize());
+        try {
+            return call(capture, NR_PWRITE64, fd, buffer.address() + at, length, position, 0, 0);
+        } finally {
+            Reference.reachabilityFence(buffer);
+        }
+    }
+
+    /// ```c
+    /// int fallocate(int fd, int mode, off_t offset, off_t len);
+    /// ```
+    public static int fallocate(int fd, int mode, long offset, long length) {
+        return (int) call(NR_FALLOCATE, fd, mode, offset, length, 0, 0);
+    }
+
+    /// ```c
+    /// int fdatasync(int fd);
+    /// ```
+    public static int fdatasync(int fd) {
+        return (int) call(NR_FDATASYNC, fd, 0, 0, 0, 0, 0);
+    }
+
+    /// ```c
+    /// int flock(int fd, int operation);
+    /// ```
+    public static int flock(int fd, int operation) {
+        return (int) call(NR_FLOCK, fd, operation, 0, 0, 0, 0);
+    }
+
+    /// ```c
+    /// int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+    /// ```
+    ///
+    /// Waits, for as long as it takes, until one of two files has something to read (`POLLIN`) or has failed. The
+    /// array lives in scratch memory for the call.
+    ///
+    /// @return a bit for each file that is ready, the first the lowest; or `-errno`
+    public static int awaitReadable(int first, int second) {
+        try (Arena scratch = Arena.ofConfined()) {
+            // struct pollfd: int fd, short events, short revents
+            MemorySegment files = scratch.allocateFrom(ValueLayout.JAVA_INT, first, POLLIN, second, POLLIN);
+            int result = (int) call(NR_POLL, files.address(), 2, -1, 0, 0, 0);
+            if (result < 0) {
+                return result;
+            }
+            int firstReady = files.get(ValueLayout.JAVA_SHORT, 6) != 0 ? 1 : 0;
+            int secondReady = files.get(ValueLayout.JAVA_SHORT, 14) != 0 ? 2 : 0;
+            return firstReady | secondReady;
+        }
+    }
+
+    /// ```c
     /// pid_t getpid(void);
     /// ```
     public static int getpid() {
@@ -335,21 +409,30 @@ public final class Syscalls {
     private static final long NR_READ = 0;
     private static final long NR_WRITE = 1;
     private static final long NR_CLOSE = 3;
+    private static final long NR_POLL = 7;
     private static final long NR_LSEEK = 8;
     private static final long NR_MMAP = 9;
     private static final long NR_MUNMAP = 11;
     private static final long NR_RT_SIGPROCMASK = 14;
     private static final long NR_IOCTL = 16;
+    private static final long NR_PREAD64 = 17;
+    private static final long NR_PWRITE64 = 18;
     private static final long NR_MADVISE = 28;
     private static final long NR_GETPID = 39;
     private static final long NR_FCNTL = 72;
+    private static final long NR_FLOCK = 73;
+    private static final long NR_FDATASYNC = 75;
     private static final long NR_FTRUNCATE = 77;
     private static final long NR_RT_SIGTIMEDWAIT = 128;
     private static final long NR_GETTID = 186;
     private static final long NR_TGKILL = 234;
     private static final long NR_OPENAT = 257;
+    private static final long NR_FALLOCATE = 285;
     private static final long NR_EVENTFD2 = 290;
     private static final long NR_MEMFD_CREATE = 319;
+
+    // asm-generic/poll.h
+    private static final int POLLIN = 1;
 
     private static final long AT_FDCWD = -100;
     private static final int MFD_CLOEXEC = 1;
@@ -365,7 +448,18 @@ public final class Syscalls {
     // asm-generic/fcntl.h
     public static final int O_RDONLY = 0;
     public static final int O_RDWR = 2;
+    public static final int O_NONBLOCK = 0x800;
     public static final int O_CLOEXEC = 0x80000;
+
+    // linux/falloc.h
+    public static final int FALLOC_FL_KEEP_SIZE = 1;
+    public static final int FALLOC_FL_PUNCH_HOLE = 2;
+    public static final int FALLOC_FL_ZERO_RANGE = 0x10;
+
+    // asm-generic/fcntl.h
+    public static final int LOCK_SH = 1;
+    public static final int LOCK_EX = 2;
+    public static final int LOCK_NB = 4;
 
     // unistd.h
     public static final int SEEK_END = 2;
@@ -379,6 +473,7 @@ public final class Syscalls {
     public static final int MAP_FIXED = 0x10;
     public static final int MAP_ANONYMOUS = 0x20;
     public static final int MAP_NORESERVE = 0x4000;
+    public static final int MADV_DONTNEED = 4;
     public static final int MADV_DONTFORK = 10;
     public static final int MADV_HUGEPAGE = 14;
 

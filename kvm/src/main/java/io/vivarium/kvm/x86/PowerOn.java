@@ -30,11 +30,14 @@ public final class PowerOn {
     /// Gives a fresh vCPU everything that KVM supports.
     ///
     /// @param vcpus number of vCPUs of its machine
-    public static void apply(Vcpu vcpu, int vcpus) {
+    /// @param interruptController whether the kernel has its local interrupt controller
+    public static void apply(Vcpu vcpu, int vcpus, boolean interruptController) {
         try (Arena scratch = Arena.ofConfined()) {
             CpuidEntries cpuid = new CpuidEntries(scratch, vcpu.supportedCpuid());
             new CpuTopology(vcpu.index(), vcpus).applyTo(cpuid);
-            takeLocalApicAway(cpuid);
+            if (!interruptController) {
+                takeLocalApicAway(cpuid);
+            }
             vcpu.setCpuid(cpuid);
 
             long xcr0 = xcr0(cpuid);

@@ -10,15 +10,22 @@ import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 
-/// Everything that a vCPU remembers, taken from one that has [powered on][PowerOn] and to be put into others that have.
+/// Everything that a vCPU remembers, taken from one and to be put into others.
 ///
-/// What is as it was at power-on is left out, so that a restore makes few requests: registers and
-/// events travel with the next entry, the rest takes one request for each kind that there is. Not
-/// changed once made; any thread may use it.
+/// For a vCPU that has just [powered on][PowerOn], what is as it was at power-on is left out, so that a [restore]
+/// [#restore] makes few requests: registers and events travel with the next entry, the rest takes one request for each
+/// kind that there is. A vCPU that another guest had is [overwritten][#overwrite] as a whole. Not changed once made;
+/// any thread may use it.
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
+
+    /// Memory type range registers, which not every KVM lists (Intel SDM 4, table 2-2): 16 variable ones, the fixed
+    /// ones, the default.
+    private static final int[] MTRRS = IntStream.of(
+                    0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, 0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d,
+                    0x20e, 0x20f, 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff)
+            .toArray();
 
     /// Ticks. A value of the time-stamp counter that lies within a second of what it is anyway, KVM
     /// takes for an attempt to synchronize vCPUs and ignores (`kvm_synchronize_tsc`,
@@ -39,11 +46,20 @@ public final class VcpuState {
     private final KvmRegs regs;
     private final KvmSregs sregs;
     private final KvmVcpuEvents events;
-    private final KvmMsrs msrs;
-    private final @Nullable KvmXcrs xcrs;
-    private final @Nullable KvmXsave xsave;
-    private final @Nullable KvmDebugregs debugregs;
-    private final @Nullable KvmMpState mpState;
+    private final KvmXcrs xcrs;
+    private final boolean xcrsChanged;
+    private final KvmXsave xsave;
+    private final KvmDebugregs debugregs;
+    private final KvmMpState mpState;
+
+    /// The time-stamp counter, and those that differ from what a vCPU has after power-on.
+    private final KvmMsrs changedMsrs;
+
+    /// All that can be written, but for the time-stamp counter.
+    private final KvmMsrs writableMsrs;
+
+    /// The time-stamp counter, written so that KVM takes it for what it is.
+    private final KvmMsrs clock;
 
     private VcpuState(Arena arena, Kvm kvm, Vcpu vcpu) {
         regs = new KvmRegs(arena);
@@ -52,48 +68,97 @@ public final class VcpuState {
         vcpu.read(regs);
         vcpu.read(sregs);
         vcpu.read(events);
-        try (Machine fresh =
+        xcrs = new KvmXcrs(arena);
+        vcpu.read(xcrs);
+        Map<Integer, Long> values = readable(kvm, vcpu);
+        try (Machine machine =
                 Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
-            msrs = changedMsrs(arena, kvm, vcpu, fresh.vcpu(0));
-            xcrs = changedXcrs(arena, vcpu, fresh.vcpu(0));
+            Vcpu fresh = machine.vcpu(0);
+            Map<Integer, Long> changed = new LinkedHashMap<>(values);
+            changed.entrySet().removeAll(readable(kvm, fresh).entrySet());
+            changed.remove(MSR_TSC);
+            clock = clock(arena, vcpu);
+            changedMsrs = append(arena, clock, changed);
+            xcrsChanged = xcrs.xcr0() != xcr0(fresh);
+            writableMsrs = msrs(arena, writable(values, fresh));
         }
-
-        KvmXsave vectors = new KvmXsave(arena, vcpu.xsaveSize());
-        vcpu.read(vectors);
-        xsave = vectors.segment().get(ValueLayout.JAVA_LONG, XSTATE_BV) == 0 ? null : vectors;
-
-        KvmDebugregs debug = new KvmDebugregs(arena);
-        vcpu.read(debug);
-        debugregs = isReset(debug) ? null : debug;
-
-        KvmMpState activity = new KvmMpState(arena);
-        vcpu.read(activity);
-        mpState = activity.mp_state() == RUNNABLE ? null : activity;
+        xsave = new KvmXsave(arena, vcpu.xsaveSize());
+        vcpu.read(xsave);
+        debugregs = new KvmDebugregs(arena);
+        vcpu.read(debugregs);
+        mpState = new KvmMpState(arena);
+        vcpu.read(mpState);
     }
 
     /// Takes the state of a vCPU, which does not run.
     ///
     /// @param kvm what its machine was made with
+    /// @throws UnsupportedOperationException if the machine has an interrupt controller in the kernel
     public static VcpuState save(Kvm kvm, Vcpu vcpu) {
+        if (vcpu.hasInterruptController()) {
+            throw new UnsupportedOperationException("the state of interrupt controllers in the kernel is not saved");
+        }
         return new VcpuState(Arena.ofAuto(), kvm, vcpu);
     }
 
     /// Puts it into a vCPU that has powered on and never run. Its time-stamp counter goes on where the saved one was.
     public void restore(Vcpu vcpu) {
-        vcpu.write(msrs);
-        writeUnlessReset(vcpu, xcrs);
-        writeUnlessReset(vcpu, xsave);
-        writeUnlessReset(vcpu, debugregs);
-        writeUnlessReset(vcpu, mpState);
+        vcpu.write(changedMsrs);
+        if (xcrsChanged) {
+            vcpu.write(xcrs);
+        }
+        if (xsave.segment().get(ValueLayout.JAVA_LONG, XSTATE_BV) != 0) {
+            vcpu.write(xsave);
+        }
+        if (!isReset(debugregs)) {
+            vcpu.write(debugregs);
+        }
+        if (mpState.mp_state() != RUNNABLE) {
+            vcpu.write(mpState);
+        }
+        enter(vcpu);
+    }
+
+    /// Puts all of it in the place of what a vCPU had, which any guest may have left behind. Registers and events are
+    /// there at once, not only at the next entry.
+    public void overwrite(Vcpu vcpu) {
+        vcpu.write(clock);
+        overwriteMsrs(vcpu);
+        vcpu.write(xcrs);
+        vcpu.write(xsave);
+        vcpu.write(debugregs);
+        vcpu.write(mpState);
+        vcpu.write(sregs);
+        vcpu.write(regs);
+        vcpu.write(events);
+    }
+
+    /// Has a vCPU which has all the rest of it go on from its registers and events.
+    public void enter(Vcpu vcpu) {
         vcpu.writeOnEntry(sregs);
         vcpu.writeOnEntry(regs);
         vcpu.writeOnEntry(events);
     }
 
-    private static void writeUnlessReset(Vcpu vcpu, @Nullable VcpuStruct part) {
-        if (part != null) {
-            vcpu.write(part);
+    /// To read them all is one request, and most guests leave most of them alone; to write some of them takes KVM long.
+    private void overwriteMsrs(Vcpu vcpu) {
+        try (Arena scratch = Arena.ofConfined()) {
+            KvmMsrs found = new KvmMsrs(scratch, indices(writableMsrs));
+            vcpu.read(found);
+            Map<Integer, Long> different = new LinkedHashMap<>();
+            for (int i = 0; i < found.count(); i++) {
+                if (found.data(i) != writableMsrs.data(i)) {
+                    different.put(found.index(i), writableMsrs.data(i));
+                }
+            }
+            if (!different.isEmpty()) {
+                vcpu.write(msrs(scratch, different));
+            }
         }
+    }
+
+    private static int[] indices(KvmMsrs msrs) {
+        return IntStream.range(0, msrs.count()).map(msrs::index).toArray();
     }
 
     private static boolean isReset(KvmDebugregs debug) {
@@ -102,41 +167,72 @@ public final class VcpuState {
                 && debug.dr7() == DR7_RESET;
     }
 
-    /// Those that differ from what a vCPU has after power-on, and the time-stamp counter, which always does.
-    private static KvmMsrs changedMsrs(Arena arena, Kvm kvm, Vcpu vcpu, Vcpu fresh) {
-        Map<Integer, Long> changed = readable(kvm, vcpu);
-        changed.entrySet().removeAll(readable(kvm, fresh).entrySet());
-        changed.putIfAbsent(MSR_TSC, 0L);
-        IntStream indices = changed.keySet().stream().mapToInt(Integer::intValue);
-        // A machine's other vCPUs are to be taken for synchronized with its first.
-        boolean first = vcpu.index() == 0;
+    private static KvmMsrs msrs(Arena arena, Map<Integer, Long> values) {
         KvmMsrs msrs = new KvmMsrs(
-                arena, first ? IntStream.concat(IntStream.of(MSR_TSC), indices).toArray() : indices.toArray());
-        vcpu.read(msrs);
-        if (first) {
-            msrs.data(0, msrs.data(0) + FAR_AWAY);
+                arena, values.keySet().stream().mapToInt(Integer::intValue).toArray());
+        for (int i = 0; i < msrs.count(); i++) {
+            msrs.data(i, values.getOrDefault(msrs.index(i), 0L));
         }
         return msrs;
     }
 
-    private static @Nullable KvmXcrs changedXcrs(Arena arena, Vcpu vcpu, Vcpu fresh) {
-        KvmXcrs xcrs = new KvmXcrs(arena);
-        KvmXcrs reset = new KvmXcrs(arena);
-        vcpu.read(xcrs);
-        fresh.read(reset);
-        return xcrs.xcr0() == reset.xcr0() ? null : xcrs;
+    /// Registers in the order given: KVM writes them one after the other.
+    private static KvmMsrs append(Arena arena, KvmMsrs first, Map<Integer, Long> then) {
+        IntStream more = then.keySet().stream().mapToInt(Integer::intValue);
+        KvmMsrs all = new KvmMsrs(
+                arena, IntStream.concat(IntStream.of(indices(first)), more).toArray());
+        for (int i = 0; i < all.count(); i++) {
+            all.data(i, i < first.count() ? first.data(i) : then.getOrDefault(all.index(i), 0L));
+        }
+        return all;
+    }
+
+    /// Of one vCPU's registers those which another takes the values of.
+    private static Map<Integer, Long> writable(Map<Integer, Long> values, Vcpu fresh) {
+        Map<Integer, Long> writable = new LinkedHashMap<>();
+        try (Arena scratch = Arena.ofConfined()) {
+            values.forEach((Integer index, Long value) -> {
+                KvmMsrs one = new KvmMsrs(scratch, index);
+                one.data(0, value);
+                if (index != MSR_TSC && fresh.tryWrite(one)) {
+                    writable.put(index, value);
+                }
+            });
+        }
+        return writable;
+    }
+
+    /// A machine's other vCPUs are to be taken for synchronized with its first.
+    private static KvmMsrs clock(Arena arena, Vcpu vcpu) {
+        boolean first = vcpu.index() == 0;
+        KvmMsrs clock = first ? new KvmMsrs(arena, MSR_TSC, MSR_TSC) : new KvmMsrs(arena, MSR_TSC);
+        vcpu.read(clock);
+        if (first) {
+            clock.data(0, clock.data(0) + FAR_AWAY);
+        }
+        return clock;
+    }
+
+    private static long xcr0(Vcpu vcpu) {
+        try (Arena scratch = Arena.ofConfined()) {
+            KvmXcrs xcrs = new KvmXcrs(scratch);
+            vcpu.read(xcrs);
+            return xcrs.xcr0();
+        }
     }
 
     /// The registers that the vCPU has: KVM's list is what any could have.
     private static Map<Integer, Long> readable(Kvm kvm, Vcpu vcpu) {
         Map<Integer, Long> values = new LinkedHashMap<>();
         try (Arena scratch = Arena.ofConfined()) {
-            for (int index : kvm.msrIndices()) {
-                KvmMsrs one = new KvmMsrs(scratch, index);
-                if (vcpu.tryRead(one)) {
-                    values.put(index, one.data(0));
-                }
-            }
+            IntStream.concat(IntStream.of(kvm.msrIndices()), IntStream.of(MTRRS))
+                    .distinct()
+                    .forEach(index -> {
+                        KvmMsrs one = new KvmMsrs(scratch, index);
+                        if (vcpu.tryRead(one)) {
+                            values.put(index, one.data(0));
+                        }
+                    });
         }
         return values;
     }

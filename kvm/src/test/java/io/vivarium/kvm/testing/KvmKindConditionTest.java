@@ -40,6 +40,7 @@ class KvmKindConditionTest {
 
     @Test
     @Tag("machine")
+    @Tag("smoke")
     @EnabledIfKvm
     @NativeKvmOnly("it tests this annotation")
     void nativeOnly() {
@@ -50,6 +51,7 @@ class KvmKindConditionTest {
 
     @Test
     @Tag("machine")
+    @Tag("smoke")
     @EnabledIfKvm
     @DeprivilegingKvmOnly("it tests this annotation")
     void deprivilegingOnly() {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import io.vivarium.internal.Checkpoint;
+import io.vivarium.internal.Launcher;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// A sandbox that was saved, and from which any number of sandboxes start: each with the files, the
+/// memory and the background processes that it had, and with a clock and randomness of its own.
+///
+/// ```java
+/// try (Template python = Template.of(image).warmUp(sandbox -> sandbox.exec("python3", "-c", "import json, re"))) {
+///     try (Sandbox sandbox = python.launch()) { … }
+/// }
+/// ```
+///
+/// What a program of the saved sandbox has kept in memory, every sandbox has: a secret, or the
+/// state of a random generator that the program seeded itself. Thread-safe.
+public final class Template implements AutoCloseable {
+    private final SandboxSpec spec;
+    private final ReentrantLock lock = new ReentrantLock();
+
+    // Guarded by the lock.
+    private @Nullable Checkpoint checkpoint;
+    private boolean closed;
+
+    private Template(SandboxSpec spec, @Nullable Checkpoint checkpoint) {
+        this.spec = spec;
+        this.checkpoint = checkpoint;
+    }
+
+    /// A sandbox in which no program has run. Nothing is launched before it is needed.
+    public static Template of(SandboxSpec spec) {
+        return new Template(spec, null);
+    }
+
+    /// As [#of(SandboxSpec)], with the defaults of [SandboxSpec#of].
+    public static Template of(Image image) {
+        return of(SandboxSpec.of(image));
+    }
+
+    /// Has a sandbox that started from this template do some work, and makes a template of what
+    /// that leaves. This one stays as it is.
+    ///
+    /// @param work runs programs to their end; what it throws, this throws
+    /// @throws IllegalStateException if it has left a program that it started running; a descendant
+    ///     of one may run on
+    /// @throws SandboxException if the sandbox cannot be launched or saved
+    public Template warmUp(Consumer<Sandbox> work) {
+        try (Sandbox sandbox = launch()) {
+            work.accept(sandbox);
+            return new Template(spec, sandbox.save());
+        }
+    }
+
+    /// Launches a sandbox that starts from it.
+    ///
+    /// @throws IllegalStateException if it was closed
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    /// @throws LaunchFailedException if the guest does not come up
+    /// @throws ExecInterruptedException if this thread is interrupted
+    public Sandbox launch() {
+        Checkpoint saved;
+        lock.lock();
+        try {
+            requireOpen();
+            saved = checkpoint;
+        } finally {
+            lock.unlock();
+        }
+        return saved == null ? Sandbox.launch(spec) : new Sandbox(spec, Launcher.launch(spec, saved));
+    }
+
+    /// What is saved; made now, if nothing was.
+    Checkpoint checkpoint() {
+        lock.lock();
+        try {
+            requireOpen();
+            Checkpoint saved = checkpoint;
+            if (saved == null) {
+                try (Sandbox sandbox = Sandbox.launch(spec)) {
+                    saved = sandbox.save();
+                }
+                checkpoint = saved;
+            }
+            return saved;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the template was closed: " + spec);
+        }
+    }
+
+    /// What its sandboxes are.
+    public SandboxSpec spec() {
+        return spec;
+    }
+
+    /// How much memory it reaches over; pages in which nothing was written take none. Zero before
+    /// anything was saved.
+    public Memory size() {
+        lock.lock();
+        try {
+            Checkpoint saved = checkpoint;
+            return new Memory(saved == null ? 0 : saved.size());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Lets go of what is saved: no more sandboxes start from it, those that have go on, and pools
+    /// of it can make no more. Idempotent.
+    @Override
+    public void close() {
+        lock.lock();
+        try {
+            closed = true;
+            if (checkpoint != null) {
+                checkpoint.close();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "template of " + spec;
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/// Mounts on the host, which only root may make.
+final class OnHostMount {
+    private OnHostMount() {}
+
+    /// Mounts an empty file system in memory; skips the test where that is not possible.
+    static void tmpfs(Path directory, String options) throws IOException, InterruptedException {
+        assumeThat(Files.getOwner(Path.of("/proc/self")).getName())
+                .as("mount(8) is root's")
+                .isEqualTo("root");
+        assumeThat(run(List.of("mount", "-t", "tmpfs", "-o", options, "tmpfs", directory.toString())))
+                .as("mount(8)")
+                .isZero();
+    }
+
+    /// Takes it away.
+    static void unmount(Path directory) throws IOException, InterruptedException {
+        run(List.of("umount", "--lazy", directory.toString()));
+    }
+
+    private static int run(List<String> argv) throws IOException, InterruptedException {
+        return new ProcessBuilder(argv).inheritIO().start().waitFor();
+    }
+}

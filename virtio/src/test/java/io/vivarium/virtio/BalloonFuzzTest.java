@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium.virtio;
+
+import com.code_intelligence.jazzer.junit.FuzzTest;
+
+/// Any requests to a balloon, in memory that changes under it, cause named faults, and nothing else.
+final class BalloonFuzzTest {
+    @FuzzTest
+    void requests(byte[] program) {
+        HostileGuest.run(HostileBalloon::new, program);
+    }
+}
