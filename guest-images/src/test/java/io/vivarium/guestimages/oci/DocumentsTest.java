@@ -32,7 +32,7 @@ class DocumentsTest {
 
     @ParameterizedTest
     @CsvSource({
-        "'', '' is not the name of a repository",
+        "'', 'library/' is not the name of a repository",
         "A, 'library/A' is not the name of a repository",
         "a/../b, 'a/../b' is not the name of a repository",
         "a:, '' is not a tag",
