@@ -169,7 +169,10 @@ public final class BlobStore {
         /// Closing the file gives up its lock; the file stays, for others may be waiting for it.
         @Override
         public void close() throws IOException {
-            try (channel) {
+            try {
+                channel.close();
+            } finally {
+                // Last: two threads of one process cannot ask for one file lock.
                 threads.unlock();
             }
         }

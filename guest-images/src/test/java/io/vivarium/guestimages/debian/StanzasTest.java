@@ -53,14 +53,14 @@ class StanzasTest {
     @Test
     void releaseFile() throws IOException {
         String hex = "0123456789abcdef".repeat(4);
-        Release release = Release.parse(("""
+        Release release = Release.parse("""
                 Suite: stable
                 Codename: bookworm
                 Acquire-By-Hash: yes
                 Valid-Until: Sat, 11 Jul 2026 10:16:37 UTC
                 SHA256:
                  %s 123 main/binary-amd64/Packages.xz
-                """.formatted(hex)).getBytes(StandardCharsets.UTF_8));
+                """.formatted(hex).getBytes(StandardCharsets.UTF_8));
         assertThat(release)
                 .isEqualTo(new Release(
                         List.of("stable", "bookworm"),

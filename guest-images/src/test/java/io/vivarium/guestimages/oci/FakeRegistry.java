@@ -35,7 +35,7 @@ final class FakeRegistry implements AutoCloseable {
     /// Answers a request in its own way.
     @FunctionalInterface
     interface Answer {
-        /// @return whether it did answer
+        /// Whether it did answer.
         boolean give(HttpExchange exchange) throws IOException;
     }
 
