@@ -129,6 +129,7 @@ final class EventDoorbellTest {
     }
 
     @Test
+    @SuppressWarnings("try") // closes it before the end, which is what is tested
     void aFaultThatItFindsIsTheGuests() throws InterruptedException {
         Window window = new Window();
         try (Kvm kvm = Kvm.open();

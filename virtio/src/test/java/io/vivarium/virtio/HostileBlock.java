@@ -78,7 +78,7 @@ final class HostileBlock implements HostileGuest.Host {
         guest.ram.set(LE32, HEADER, type);
         guest.ram.set(LE64, HEADER + 8, sector);
         descriptor(guest, 0, HEADER, 16, DriverQueue.F_NEXT);
-        descriptor(guest, 1, DATA, length, flags & DriverQueue.F_WRITE | DriverQueue.F_NEXT);
+        descriptor(guest, 1, DATA, length, (flags & DriverQueue.F_WRITE) | DriverQueue.F_NEXT);
         descriptor(guest, 2, HEADER + 16, 1, DriverQueue.F_WRITE);
         long available = HostileGuest.QUEUES + HostileGuest.DRIVER_AREA;
         int idx = Short.toUnsignedInt(guest.ram.get(LE16, available + 2));

@@ -64,6 +64,7 @@ final class TapBackendTest {
     }
 
     @Test
+    @SuppressWarnings("try") // closes it before the end, which is what is tested
     void theHostAnswersTheGuest() throws IOException, InterruptedException {
         VirtioNet net = VirtioNet.builder(GUEST).build();
         try (DriverHarness driver = new DriverHarness(net);
@@ -116,6 +117,7 @@ final class TapBackendTest {
     }
 
     @Test
+    @SuppressWarnings("try") // closes it before the end, which is what is tested
     void framesAreLostWhileTheInterfaceIsDown() {
         VirtioNet net = VirtioNet.builder(GUEST).build();
         try (DriverHarness driver = new DriverHarness(net);
@@ -139,6 +141,7 @@ final class TapBackendTest {
     }
 
     @Test
+    @SuppressWarnings("try") // closes it before the end, which is what is tested
     void closingEndsTheCarrierThatWaitsForTheGuest() throws IOException, InterruptedException {
         VirtioNet net = VirtioNet.builder(GUEST).build();
         try (DriverHarness driver = new DriverHarness(net);
