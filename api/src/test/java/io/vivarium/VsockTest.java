@@ -486,6 +486,7 @@ class VsockTest {
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
+    @SuppressWarnings("try") // closes it before the end, which is what is tested
     void channelIsClosedOrInterruptedUnderAReader(boolean interrupt) throws Exception {
         try (VsockListener listener = sandbox.listen(6007);
                 GuestProcess reader = sandbox.start(vsock("read-once", 6007));

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Future;
 
 /// The open disks of a machine, in the order in which the guest names them.
 final class DiskDrives implements AutoCloseable {
@@ -150,7 +151,7 @@ final class DiskDrives implements AutoCloseable {
         @Override
         public void after(long nanos, Runnable task) {
             // The task takes the device's lock, which somebody may hold who waits for a slow disk.
-            Timers.after(nanos, () -> Carriers.execute(task));
+            Future<?> _ = Timers.after(nanos, () -> Carriers.execute(task));
         }
     }
 }

@@ -131,6 +131,7 @@ public final class Stock implements AutoCloseable {
     }
 
     /// @return the guest that has come at the last moment
+    @SuppressWarnings("ReferenceEquality") // this caller's place, not one like it
     private @Nullable Guest giveUp(CompletableFuture<Guest> place) {
         lock.lock();
         try {

@@ -67,7 +67,7 @@ public class QueueBenchmark {
 
     /// Ends it.
     @TearDown
-    public void tearDown() throws InterruptedException {
+    public void tearDown() {
         guest.close();
     }
 

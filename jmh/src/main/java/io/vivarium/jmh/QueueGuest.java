@@ -22,6 +22,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HexFormat;
 import java.util.Objects;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.jspecify.annotations.NullMarked;
 import org.jspecify.annotations.Nullable;
 
@@ -82,7 +84,8 @@ final class QueueGuest implements AutoCloseable {
     private final Machine machine;
     private final VirtioMmioTransport transport;
     private @Nullable EventDoorbell doorbell;
-    private @Nullable Thread doorbellThread;
+    private final ExecutorService doorbellThread = Executors.newSingleThreadExecutor(
+            Thread.ofPlatform().name("doorbell").factory());
 
     QueueGuest() {
         Window window = new Window();
@@ -158,7 +161,7 @@ final class QueueGuest implements AutoCloseable {
     void useDoorbell() {
         EventDoorbell bell = new EventDoorbell(machine.vm(), WINDOW, transport, TRANSMITQ);
         doorbell = bell;
-        doorbellThread = Thread.ofPlatform().name("doorbell").start(bell);
+        doorbellThread.execute(bell);
     }
 
     /// Puts the guest in front of a loop.
@@ -195,11 +198,11 @@ final class QueueGuest implements AutoCloseable {
     }
 
     @Override
-    public void close() throws InterruptedException {
+    public void close() {
         if (doorbell != null) {
             doorbell.close();
-            Objects.requireNonNull(doorbellThread).join();
         }
+        doorbellThread.close();
         machine.close();
         kvm.close();
     }

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class QueueGuestTest {
     @ParameterizedTest
     @EnumSource(QueueBenchmark.Way.class)
-    void everyLoopComesToItsEnd(QueueBenchmark.Way way) throws InterruptedException {
+    void everyLoopComesToItsEnd(QueueBenchmark.Way way) {
         try (QueueGuest guest = new QueueGuest()) {
             if (way == QueueBenchmark.Way.IOEVENTFD) {
                 guest.useDoorbell();

@@ -128,7 +128,7 @@ final class OverlayBackendTest {
             for (int round = 0; round < 10; round++) {
                 write(overlay, 4 * round * CLUSTER, new byte[4 * CLUSTER]);
                 assertThat(overlay.heldMemory()).isEqualTo(4 * CLUSTER);
-                overlay.discard(4 * round * CLUSTER, 4 * CLUSTER);
+                overlay.discard(4L * round * CLUSTER, 4 * CLUSTER);
                 assertThat(overlay.heldMemory()).isZero();
             }
         }
