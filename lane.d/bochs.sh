@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Sourced by ./lane. L1 in Bochs: a processor of Intel with VMX and EPT, interpreted, some twenty times slower than QEMU's.
-# Not its Skylake: Linux finds no XSAVE that it could use in that one, and machines need it. L1 starts from a CD, and has no
+# Not its Skylake: machines need XSAVE, and KVM offers none (KVM_CAP_XCRS) in that one. L1 starts from a CD, and has no
 # disk that the kernel has a driver for: all is in the initial RAM disk.
 
 kvm_module=kvm_intel
