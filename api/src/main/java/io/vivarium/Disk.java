@@ -12,16 +12,13 @@ import org.jspecify.annotations.Nullable;
 /// A disk that a sandbox is to have: `/dev/vda` is its first, `/dev/vdb` its second, up to [SandboxSpec#MAX_DISKS].
 ///
 /// A disk's file is a regular file of the host, a multiple of [#SECTOR] bytes long, and is read and
-/// written while the guest does
-/// so, never mapped: whatever happens to it, the guest sees an error, and this process none but a
-/// [DiskError]. As long as a
-/// sandbox has it open for writing no other one can open it, in this process or another one, and
-/// none can open it for writing
-/// while another one has it open at all (flock(2)).
+/// written while the guest does so, never mapped: whatever happens to it, the guest sees an error,
+/// and this process none but a [DiskError]. As long as a sandbox has it open for writing no other
+/// one can open it, in this process or another one, and none can open it for writing while another
+/// one has it open at all (flock(2)).
 ///
 /// Immutable and reusable; each `with…` gives a changed copy. Equal disks have the same source, the
-/// same limits, and the same
-/// listener.
+/// same limits, and the same listener.
 public final class Disk {
     /// The unit of a disk's size: 512 bytes.
     public static final int SECTOR = 512;
@@ -44,8 +41,7 @@ public final class Disk {
     public record ReadOnly(Path file) implements Source {}
 
     /// A file to which everything is written. What a program has written is in the host's page
-    /// cache when its call returns, and
-    /// on stable storage after `fsync`.
+    /// cache when its call returns, and on stable storage after `fsync`.
     ///
     /// @param file on the host
     public record Writable(Path file) implements Source {}
@@ -57,8 +53,7 @@ public final class Disk {
     public record Overlay(Path base, Memory memory) implements Source {}
 
     /// Zeros, and what is written, which is kept in memory and gone with the sandbox. What was not
-    /// written, or was discarded,
-    /// takes no memory.
+    /// written, or was discarded, takes no memory.
     ///
     /// @param bytes its size
     public record Scratch(long bytes) implements Source {}
@@ -91,10 +86,9 @@ public final class Disk {
         return of(new Writable(file));
     }
 
-    /// A file as it is now, to which the guest can write without changing it: what it writes is in memory, up to
-    /// [#DEFAULT_OVERLAY_MEMORY], and gone with the sandbox. Any number of sandboxes can have the
-    /// same file at the same time, and
-    /// none sees what the others write.
+    /// A file as it is now, to which the guest can write without changing it: what it writes is in
+    /// memory, up to [#DEFAULT_OVERLAY_MEMORY], and gone with the sandbox. Any number of sandboxes
+    /// can have the same file at the same time, and none sees what the others write.
     public static Disk overlay(Path base) {
         return of(new Overlay(base, DEFAULT_OVERLAY_MEMORY));
     }
@@ -111,8 +105,7 @@ public final class Disk {
     }
 
     /// How much an overlay may keep in memory; a program that writes more gets `EIO`. What the
-    /// guest discards (`BLKDISCARD`) does
-    /// not count any more.
+    /// guest discards (`BLKDISCARD`) does not count any more.
     ///
     /// @param memory any amount
     /// @throws IllegalStateException if this disk is no overlay
@@ -145,8 +138,7 @@ public final class Disk {
     }
 
     /// How many requests a second the guest may make. A pause saves up what comes in a second, no
-    /// more. A system call of a
-    /// program makes one request for each 256 KiB.
+    /// more. A system call of a program makes one request for each 256 KiB.
     ///
     /// @param requestsPerSecond 1 … [#MAX_RATE]
     public Disk withRequestRate(long requestsPerSecond) {

@@ -2,8 +2,8 @@
 package io.vivarium;
 
 /// A file cannot be the disk that a [SandboxSpec] asks for: it is not there, is not to be opened
-/// so, is no regular file of whole
-/// sectors, or is another sandbox's at this moment. The message says which.
+/// so, is no regular file of whole sectors, or is another sandbox's at this moment. The message
+/// says which.
 public final class InvalidDiskException extends SandboxException {
     private static final long serialVersionUID = 1L;
 

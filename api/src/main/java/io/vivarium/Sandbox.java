@@ -58,8 +58,7 @@ public final class Sandbox implements AutoCloseable {
     /// @throws ProgramNotFoundException if there is no such program
     /// @throws ExecRefusedException if the guest cannot run it
     /// @throws IllegalArgumentException if arguments and environment are larger than 200 KiB, or
-    /// standard input is a
-    ///     [Stdin#pipe]
+    ///     standard input is a [Stdin#pipe]
     /// @throws ExecInterruptedException if this thread is interrupted; the program is killed
     /// @throws SandboxException if the sandbox ends first, or is closed
     public ExecResult exec(Command command) {
@@ -84,8 +83,8 @@ public final class Sandbox implements AutoCloseable {
     }
 
     /// Connects to a program in the sandbox that listens on a port of the family `AF_VSOCK`
-    /// (vsock(7)); returns when the
-    /// program's kernel has accepted. Does not wait for a program to listen.
+    /// (vsock(7)); returns when the program's kernel has accepted. Does not wait for a program to
+    /// listen.
     ///
     /// @param port not negative
     /// @throws VsockConnectException if no program listens there

@@ -161,8 +161,7 @@ public final class SandboxSpec {
     }
 
     /// Adds a disk. Sandboxes of one specification have each the same disks: a [Disk#writable] one
-    /// can be only one sandbox's at a
-    /// time.
+    /// can be only one sandbox's at a time.
     ///
     /// @throws IllegalArgumentException if there are [#MAX_DISKS] already
     public SandboxSpec withDisk(Disk disk) {

@@ -6,8 +6,8 @@ import io.vivarium.virtio.BlockException;
 import java.lang.foreign.MemorySegment;
 
 /// What stands for a disk while a kernel boots that many sandboxes are to go on from: it has the
-/// shape of the disks that those
-/// will have, and no contents, so that none of one's can get into the memory of another.
+/// shape of the disks that those will have, and no contents, so that none of one's can get into the
+/// memory of another.
 record BootDisk(DiskShape shape) implements BlockBackend {
     @Override
     public long capacity() {

@@ -36,8 +36,7 @@ public final class Checkpoint implements AutoCloseable {
     /// Opens the disks of a guest that is to go on from it.
     ///
     /// @throws InvalidDiskException if one of them cannot be what it is to be, or is not of the
-    ///     size any more that the guest
-    ///     knows
+    ///     size any more that the guest knows
     DiskDrives openDisks() {
         DiskDrives drives = DiskDrives.open(disks);
         if (!drives.shapes().equals(map.disks())) {

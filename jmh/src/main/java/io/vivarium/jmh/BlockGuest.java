@@ -17,8 +17,7 @@ import java.util.List;
 import org.jspecify.annotations.NullMarked;
 
 /// The driver of a disk without a guest: what a request costs from the doorbell on, without the
-/// exit. It reads one range at a
-/// time, by the same three descriptors.
+/// exit. It reads one range at a time, by the same three descriptors.
 @NullMarked
 final class BlockGuest implements AutoCloseable {
     private static final long RAM = 4 << 20;

@@ -33,11 +33,9 @@ import org.openjdk.jmh.annotations.Warmup;
 /// Reads of a disk whose file is in the host's page cache: 4 KiB anywhere, and 1 MiB after 1 MiB.
 ///
 /// `channel…` is the same read of the same file by a `FileChannel`; `device…` the block device from
-/// its doorbell on, without a
-/// guest; `deviceElsewhere…` the same on another thread, which is waited for: what it would cost to
-/// take the request away from the
-/// thread that brings it; `guest…` a program in a sandbox (busybox's `dd`, so that starting it is
-/// part of the figure, spread over
+/// its doorbell on, without a guest; `deviceElsewhere…` the same on another thread, which is waited
+/// for: what it would cost to take the request away from the thread that brings it; `guest…` a
+/// program in a sandbox (busybox's `dd`, so that starting it is part of the figure, spread over
 /// what it reads). Run with `-prof gc` for the bytes that a request makes.
 ///
 /// Needs a static `/bin/busybox` on the host.
