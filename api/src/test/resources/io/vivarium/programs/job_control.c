@@ -55,9 +55,14 @@ static pid_t child_that(void (*does)(void))
 	return child;
 }
 
+/* Lives on until its parent has looked at it. */
+static int looked[2];
+
 static void stop_itself(void)
 {
+	char c;
 	raise(SIGSTOP);
+	read(looked[0], &c, 1);
 	_exit(5);
 }
 
@@ -115,13 +120,17 @@ int main(void)
 	struct sigaction action = { .sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART };
 	sigaction(SIGCHLD, &action, NULL);
 
+	pipe(looked);
 	pid_t child = child_that(stop_itself);
 	say_wait("stopped", child, WUNTRACED);
+	while (!told)
+		usleep(1000);
 	printf("told %d code %d status %d\n", told, last_code, last_status);
 	say_wait("only once", child, WUNTRACED | WNOHANG);
 	kill(child, SIGCONT);
 	say_waitid("continued, looked at", child, WCONTINUED | WNOWAIT);
 	say_wait("continued", child, WCONTINUED);
+	write(looked[1], "x", 1);
 	say_wait("the end", child, WUNTRACED);
 
 	action.sa_flags |= SA_NOCLDSTOP;
