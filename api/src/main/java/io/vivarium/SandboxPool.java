@@ -35,14 +35,13 @@ public final class SandboxPool implements AutoCloseable {
 
     private final Template template;
     private final boolean ownsTemplate;
-    private final int most;
     private final Duration wait;
     private final Stock stock;
 
     private SandboxPool(Builder builder) {
         this.template = builder.template;
         this.ownsTemplate = builder.ownsTemplate;
-        this.most = builder.most();
+        int most = builder.most();
         this.wait = builder.wait;
         int ready = Math.min(builder.ready, most);
         int idle = Math.clamp(builder.idle, ready, most);
@@ -215,18 +214,7 @@ public final class SandboxPool implements AutoCloseable {
 
     /// How it is doing at this moment.
     public Statistics statistics() {
-        Stock.Count count = stock.count();
-        return new Statistics(
-                most,
-                count.idle(),
-                count.coming(),
-                count.taken(),
-                count.waiting(),
-                count.takes(),
-                count.waits(),
-                count.launches(),
-                count.resets(),
-                count.failures());
+        return stock.statistics();
     }
 
     /// Closes idle sandboxes until so many are left, for instance when the host runs short of memory. Later takes make

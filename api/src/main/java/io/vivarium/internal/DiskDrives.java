@@ -3,6 +3,7 @@ package io.vivarium.internal;
 
 import io.vivarium.Disk;
 import io.vivarium.InvalidDiskException;
+import io.vivarium.Memory;
 import io.vivarium.kvm.HostFile;
 import io.vivarium.kvm.KvmException;
 import io.vivarium.virtio.BlockBackend;
@@ -67,7 +68,7 @@ final class DiskDrives implements AutoCloseable {
         return switch (disk.source()) {
             case Disk.ReadOnly(Path file) -> file(name, file, true);
             case Disk.Writable(Path file) -> file(name, file, false);
-            case Disk.Overlay(Path base, var memory) -> new OverlayBackend(file(name, base, true), memory.bytes());
+            case Disk.Overlay(Path base, Memory memory) -> new OverlayBackend(file(name, base, true), memory.bytes());
             case Disk.Scratch(long bytes) -> new FileBackend(HostFile.inMemory("vivarium-" + name, bytes), false);
         };
     }

@@ -2,6 +2,7 @@
 package io.vivarium.internal;
 
 import io.vivarium.SandboxException;
+import io.vivarium.SandboxPool;
 import io.vivarium.SandboxSpec;
 import java.time.Duration;
 import java.time.Instant;
@@ -56,28 +57,6 @@ public final class Stock implements AutoCloseable {
     /// @param ready how many are made ahead, unless that is more than `idle` with those that are taken
     /// @param idle the most that are kept; what comes back beyond is closed
     public record Limits(int machines, int ready, int idle) {}
-
-    /// How much there is, and was.
-    ///
-    /// @param idle machines that are ready
-    /// @param coming machines that are being made or put back
-    /// @param taken machines in use
-    /// @param waiting callers that wait
-    /// @param takes guests that were given
-    /// @param waits how many of them had to be waited for
-    /// @param launches machines that were made
-    /// @param resets how often one was put back
-    /// @param failures how often one of both failed
-    public record Count(
-            int idle,
-            int coming,
-            int taken,
-            int waiting,
-            long takes,
-            long waits,
-            long launches,
-            long resets,
-            long failures) {}
 
     /// @param spec of the guests
     /// @param checkpoint that they start from; called by the threads that make machines
@@ -334,11 +313,21 @@ public final class Stock implements AutoCloseable {
         surplus.forEach(MicroVm::discard);
     }
 
-    /// How much there is.
-    public Count count() {
+    /// How much there is, and was.
+    public SandboxPool.Statistics statistics() {
         lock.lock();
         try {
-            return new Count(idle.size(), coming, taken, waiting.size(), takes, waits, launches, resets, failures);
+            return new SandboxPool.Statistics(
+                    limits.machines,
+                    idle.size(),
+                    coming,
+                    taken,
+                    waiting.size(),
+                    takes,
+                    waits,
+                    launches,
+                    resets,
+                    failures);
         } finally {
             lock.unlock();
         }

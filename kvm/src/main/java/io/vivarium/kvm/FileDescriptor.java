@@ -31,6 +31,21 @@ final class FileDescriptor implements AutoCloseable {
         this.fd = (int) KvmException.check(call, subject, result);
     }
 
+    /// A new memory file of zeros (memfd_create(2)).
+    ///
+    /// @param name shown in `/proc/self/maps`; at most 249 bytes
+    /// @param size bytes
+    static FileDescriptor inMemory(String name, long size) {
+        FileDescriptor fd = new FileDescriptor("memfd_create", Syscalls.memfdCreate(name));
+        try {
+            KvmException.check("ftruncate", name, fd.truncate(size));
+            return fd;
+        } catch (KvmException e) {
+            fd.close();
+            throw e;
+        }
+    }
+
     /// Keeps the file open until [#letGo].
     ///
     /// @return the number

@@ -41,14 +41,7 @@ public final class HostFile implements AutoCloseable {
         if (size <= 0) {
             throw new IllegalArgumentException("size of a file in memory: " + size);
         }
-        FileDescriptor fd = new FileDescriptor("memfd_create", Syscalls.memfdCreate(name));
-        try {
-            KvmException.check("ftruncate", name, fd.truncate(size));
-        } catch (KvmException e) {
-            fd.close();
-            throw e;
-        }
-        return new HostFile(fd, name);
+        return new HostFile(FileDescriptor.inMemory(name, size), name);
     }
 
     private int number() {

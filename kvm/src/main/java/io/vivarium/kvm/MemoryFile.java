@@ -29,14 +29,7 @@ public final class MemoryFile implements AutoCloseable {
         if (size <= 0) {
             throw new IllegalArgumentException("size of a memory file: " + size);
         }
-        FileDescriptor fd = new FileDescriptor("memfd_create", Syscalls.memfdCreate(name));
-        try {
-            KvmException.check("ftruncate", name, fd.truncate(size));
-        } catch (KvmException e) {
-            fd.close();
-            throw e;
-        }
-        return new MemoryFile(fd, name, size);
+        return new MemoryFile(FileDescriptor.inMemory(name, size), name, size);
     }
 
     /// Opens a file on disk for reading.

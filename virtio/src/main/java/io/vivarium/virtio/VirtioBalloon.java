@@ -208,12 +208,11 @@ public final class VirtioBalloon implements VirtioDevice {
 
     @Override
     public long readConfig(int offset, int size) {
-        long value = 0;
-        for (int at = offset + size - 1; at >= offset; at--) {
-            int octet = (configWord(at / Integer.BYTES) >>> (Byte.SIZE * (at % Integer.BYTES))) & 0xff;
-            value = (value << Byte.SIZE) | octet;
-        }
-        return value;
+        return ConfigSpace.read(this::configByte, offset, size);
+    }
+
+    private int configByte(int offset) {
+        return (configWord(offset / Integer.BYTES) >>> (Byte.SIZE * (offset % Integer.BYTES))) & 0xff;
     }
 
     private int configWord(int index) {

@@ -203,8 +203,7 @@ public final class VirtioConsole implements VirtioDevice {
             return 0; // emerg_wr, which can only be written, and is not offered.
         }
         long config = columns | ((long) rows << 16) | ((long) ports.size() << 32);
-        long mask = size == Long.BYTES ? -1 : (1L << (8 * size)) - 1;
-        return (config >>> (8 * offset)) & mask;
+        return ConfigSpace.read(config, offset, size);
     }
 
     @Override

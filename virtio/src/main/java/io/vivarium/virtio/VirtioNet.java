@@ -391,11 +391,7 @@ public final class VirtioNet implements VirtioDevice {
 
     @Override
     public long readConfig(int offset, int size) {
-        long value = 0;
-        for (int at = offset + size - 1; at >= offset; at--) {
-            value = (value << Byte.SIZE) | configByte(at);
-        }
-        return value;
+        return ConfigSpace.read(this::configByte, offset, size);
     }
 
     private int configByte(int offset) {

@@ -262,8 +262,7 @@ public final class VirtioVsock implements VirtioDevice {
 
     @Override
     public long readConfig(int offset, int size) {
-        long mask = size == Long.BYTES ? -1 : (1L << (8 * size)) - 1;
-        return (guestCid >>> (8 * offset)) & mask;
+        return ConfigSpace.read(guestCid, offset, size);
     }
 
     @Override
