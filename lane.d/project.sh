@@ -37,7 +37,8 @@ lay_out_project() {
   cp -p "$work"/libraries/*.jar "$project/"
   cp "$aot" "$project/aot"
   # What the tests made of their sources when they ran here. The rest they compile in L1, as far as gcc does.
-  [ ! -d "$work/programs" ] || cp -r "$work/programs" "$project/"
+  mkdir -p "$work/programs"
+  cp -r "$work/programs" "$project/"
   for module in "${modules_with_tests[@]}"; do
     for jar in "$here/$module"/target/vivarium-*.jar; do
       case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
