@@ -20,6 +20,10 @@ import java.util.stream.IntStream;
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
 
+    /// Hyper-V's reference counter (`HV_X64_MSR_TIME_REF_COUNT`, asm/hyperv-tlfs.h): the age of the machine, which KVM
+    /// lists, and neither takes nor keeps.
+    private static final int MSR_TIME_REFERENCE_COUNT = 0x4000_0020;
+
     /// Memory type range registers, which not every KVM lists (Intel SDM 4, table 2-2): 16 variable ones, the fixed
     /// ones, the default.
     private static final int[] MTRRS = IntStream.of(
@@ -227,6 +231,7 @@ public final class VcpuState {
         try (Arena scratch = Arena.ofConfined()) {
             IntStream.concat(IntStream.of(kvm.msrIndices()), IntStream.of(MTRRS))
                     .distinct()
+                    .filter(index -> index != MSR_TIME_REFERENCE_COUNT)
                     .forEach(index -> {
                         KvmMsrs one = new KvmMsrs(scratch, index);
                         if (vcpu.tryRead(one)) {
