@@ -55,19 +55,15 @@ lay_out_project() {
 left_out=applications
 
 # The java command line in L1. Modules and tests are on the class path: their packages then are one and the same.
-# The tests' own limits are for a real processor; here the one of ./lane holds.
 write_arguments() {
   cat <<ARGUMENTS
 -XX:AOTCache=/project/aot $lane_jvm_options -Xmx768m
 -Dvivarium.test.effort=1
 -Dvivarium.test.programs=/project/programs
 -cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
-org.junit.platform.console.ConsoleLauncher execute
---fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/run/reports
---include-tag=$tag --exclude-tag=jazzer --exclude-tag=$left_out
---config=junit.jupiter.execution.timeout.mode=disabled
+RunTests /run/reports $tag $left_out
 ARGUMENTS
-  tagged_classes | sed 's/^/--select-class=/'
+  tagged_classes
 }
 
 # The classes that have the tag somewhere, and were asked for. JUnit could look for them itself, but it loads every class

@@ -51,8 +51,8 @@ class ResetTest {
     private static final String SECRET = "b7SeCrEt-of-the-first-guest-93";
     private static final long WORD = 0x5ec2e7_5ec2e7L;
 
-    /// Registers that count time: the time-stamp counter, and Hyper-V's reference counter, which is a machine's age.
-    private static final Set<Integer> CLOCKS = Set.of(0x10, 0x4000_0020);
+    /// Registers that count time: the time-stamp counter, and Hyper-V's counters of the vCPU's time and the machine's.
+    private static final Set<Integer> CLOCKS = Set.of(0x10, 0x4000_0010, 0x4000_0020);
 
     private static final int MSR_KERNEL_GS_BASE = 0xc000_0102;
     private static final int MSR_SYSENTER_ESP = 0x175;

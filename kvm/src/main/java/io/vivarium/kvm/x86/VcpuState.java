@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /// Everything that a vCPU remembers, taken from one and to be put into others.
@@ -20,9 +21,9 @@ import java.util.stream.IntStream;
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
 
-    /// Hyper-V's reference counter (`HV_X64_MSR_TIME_REF_COUNT`, asm/hyperv-tlfs.h): the age of the machine, which KVM
-    /// lists, and neither takes nor keeps.
-    private static final int MSR_TIME_REFERENCE_COUNT = 0x4000_0020;
+    /// How long a vCPU has run, and how old its machine is (`HV_X64_MSR_VP_RUNTIME`, `HV_X64_MSR_TIME_REF_COUNT`,
+    /// asm/hyperv-tlfs.h): KVM lists them for every guest, and counts them itself.
+    private static final Set<Integer> MSR_COUNTERS = Set.of(0x4000_0010, 0x4000_0020);
 
     /// Memory type range registers, which not every KVM lists (Intel SDM 4, table 2-2): 16 variable ones, the fixed
     /// ones, the default.
@@ -231,7 +232,7 @@ public final class VcpuState {
         try (Arena scratch = Arena.ofConfined()) {
             IntStream.concat(IntStream.of(kvm.msrIndices()), IntStream.of(MTRRS))
                     .distinct()
-                    .filter(index -> index != MSR_TIME_REFERENCE_COUNT)
+                    .filter(index -> !MSR_COUNTERS.contains(index))
                     .forEach(index -> {
                         KvmMsrs one = new KvmMsrs(scratch, index);
                         if (vcpu.tryRead(one)) {
