@@ -6,10 +6,12 @@ import io.vivarium.kvm.MemoryFile;
 import io.vivarium.kvm.MemoryRegion;
 import io.vivarium.kvm.PageMap;
 import io.vivarium.kvm.RegionSpec;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 import java.util.stream.LongStream;
 
 /// Memory that many machines start from: the content of one machine's, sealed, and mapped
@@ -44,6 +46,67 @@ public final class MemoryTemplate implements AutoCloseable {
         long end() {
             return guestPhysicalAddress + length;
         }
+    }
+
+    /// A stretch of guest-physical memory.
+    ///
+    /// @param guestPhysicalAddress where it starts
+    /// @param length bytes
+    record Stretch(long guestPhysicalAddress, long length) {}
+
+    /// Writes the content of a template that is made.
+    @FunctionalInterface
+    interface Content {
+        /// @param memory zeros, the stretches one after the other
+        void writeTo(MemorySegment memory) throws IOException;
+    }
+
+    /// Makes one of stretches, ascending, that do not overlap.
+    ///
+    /// @param name shown in `/proc/self/maps`
+    /// @throws IOException what the content throws
+    static MemoryTemplate of(String name, List<Stretch> stretches, Content content) throws IOException {
+        List<Extent> extents = new ArrayList<>();
+        long offset = 0;
+        for (Stretch stretch : stretches) {
+            offset = add(extents, stretch.guestPhysicalAddress, stretch.guestPhysicalAddress + stretch.length, offset);
+        }
+        MemoryFile file = MemoryFile.create(name, offset);
+        try {
+            try (Arena arena = Arena.ofShared()) {
+                content.writeTo(file.map(arena));
+            }
+            file.seal();
+            return new MemoryTemplate(file, extents);
+        } catch (IOException | RuntimeException | Error e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    /// The stretches that it covers, ascending.
+    List<Stretch> stretches() {
+        return extents.stream()
+                .map(extent -> new Stretch(extent.guestPhysicalAddress, extent.length))
+                .toList();
+    }
+
+    /// The content of all stretches, one after the other.
+    MemorySegment content() {
+        return content;
+    }
+
+    /// Visits its pages that are not all zeros, in ascending order.
+    ///
+    /// @param visitor is given their offsets in [#content]
+    void forEachContent(LongConsumer visitor) {
+        file.forEachData((long offset, long length) -> {
+            for (long page = offset; page < offset + length; page += PageMap.PAGE_SIZE) {
+                if (content.asSlice(page, PageMap.PAGE_SIZE).mismatch(ZEROS) >= 0) {
+                    visitor.accept(page);
+                }
+            }
+        });
     }
 
     /// Takes what a machine's memory holds; regions that the guest may only read are not part of

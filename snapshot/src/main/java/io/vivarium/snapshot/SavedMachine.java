@@ -4,8 +4,10 @@ package io.vivarium.snapshot;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.PageMap;
+import io.vivarium.kvm.x86.IncompatibleCpuException;
 import io.vivarium.kvm.x86.Translations;
 import io.vivarium.kvm.x86.VcpuState;
+import io.vivarium.snapshot.InvalidSnapshotFileException.Reason;
 import io.vivarium.virtio.VirtioMmioState;
 import io.vivarium.virtio.VirtioMmioTransport;
 import java.time.Duration;
@@ -13,12 +15,21 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /// A machine at rest, from which any number of others can go on: its memory, its vCPUs, and its
 /// devices.
 ///
 /// What the host has at the other end of the devices is not part of it. Thread-safe.
 public final class SavedMachine implements AutoCloseable {
+    private static final int VCPUS_VERSION = 1;
+    private static final int DEVICES_VERSION = 1;
+    private static final int WAKE_TIMER_VERSION = 1;
+
+    // Intel SDM 3A, 7.2: those before are exceptions.
+    private static final int FIRST_VECTOR = 32;
+    private static final int LAST_VECTOR = 255;
+
     private final MemoryTemplate memory;
     private final List<SavedVcpu> vcpus;
     private final List<VirtioMmioState> devices;
@@ -39,6 +50,28 @@ public final class SavedMachine implements AutoCloseable {
                     VcpuState.save(kvm, machine.vcpu(index)),
                     machine.isHalted(index),
                     Arrays.stream(machine.pendingInterrupts(index)).boxed().toList());
+        }
+
+        void write(StateWriter to) {
+            to.bytes(state.toBytes()).flag(halted).list(interrupts, StateWriter::u32);
+        }
+
+        static SavedVcpu read(Kvm kvm, StateReader from) {
+            try {
+                return new SavedVcpu(
+                        VcpuState.ofBytes(kvm, from.bytes()), from.flag(), from.list(SavedVcpu::readVector));
+            } catch (IncompatibleCpuException e) {
+                throw new InvalidSnapshotFileException(
+                        Reason.CPU, "a vCPU of this host lacks " + e.getMessage(), e);
+            }
+        }
+
+        private static int readVector(StateReader from) {
+            int vector = from.u32();
+            if (vector < FIRST_VECTOR || vector > LAST_VECTOR) {
+                throw StateReader.malformed("an interrupt with vector %d".formatted(vector));
+            }
+            return vector;
         }
 
         /// What of a vCPU is not in [VcpuState].
@@ -65,6 +98,33 @@ public final class SavedMachine implements AutoCloseable {
         List<VirtioMmioState> states =
                 devices.stream().map(VirtioMmioTransport::save).toList();
         return new SavedMachine(MemoryTemplate.capture(name, machine.memory()), vcpus, states, wakeAfter);
+    }
+
+    /// Writes all but the memory.
+    void write(StateWriter to) {
+        to.section("vcpus", VCPUS_VERSION, section -> section.list(vcpus, (StateWriter each, SavedVcpu vcpu) -> vcpu.write(each)));
+        to.section("devices", DEVICES_VERSION, section -> section.list(devices, DeviceStates::write));
+        to.section("wake-timer", WAKE_TIMER_VERSION, section -> {
+            section.flag(wakeAfter.isPresent());
+            section.u64(wakeAfter.map(Duration::toNanos).orElse(0L));
+        });
+    }
+
+    /// Reads what [#write] has written.
+    ///
+    /// @param memory gives its memory, once the rest was read
+    /// @throws InvalidSnapshotFileException if that makes no machine, or none of this host
+    static SavedMachine read(Kvm kvm, StateReader from, Supplier<MemoryTemplate> memory) {
+        List<SavedVcpu> vcpus =
+                from.section("vcpus", VCPUS_VERSION, section -> section.list(each -> SavedVcpu.read(kvm, each)));
+        List<VirtioMmioState> devices =
+                from.section("devices", DEVICES_VERSION, section -> section.list(DeviceStates::read));
+        Optional<Duration> wakeAfter = from.section("wake-timer", WAKE_TIMER_VERSION, section -> {
+            boolean running = section.flag();
+            Duration left = Duration.ofNanos(section.u64("nanoseconds", Long.MAX_VALUE));
+            return running ? Optional.of(left) : Optional.<Duration>empty();
+        });
+        return new SavedMachine(memory.get(), vcpus, devices, wakeAfter);
     }
 
     /// The memory, which a machine has to be built with to go on.
