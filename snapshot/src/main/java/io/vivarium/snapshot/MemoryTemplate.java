@@ -57,6 +57,8 @@ public final class MemoryTemplate implements AutoCloseable {
     /// Writes the content of a template that is made.
     @FunctionalInterface
     interface Content {
+        /// Writes it.
+        ///
         /// @param memory zeros, the stretches one after the other
         void writeTo(MemorySegment memory) throws IOException;
     }

@@ -95,6 +95,7 @@ public final class SnapshotFile implements AutoCloseable {
         this.memory = MemoryLayout.read(reader, prelude.memoryLength);
         this.rest = reader;
         requireLength();
+        requirePadding();
     }
 
     /// Writes a file, in the place of one that may be there. Whatever happens meanwhile, to this process or to the host,
@@ -206,6 +207,21 @@ public final class SnapshotFile implements AutoCloseable {
         if (found > expected) {
             throw new InvalidSnapshotFileException(
                     Reason.ALTERED, "%s has %d bytes, and should have %d".formatted(path, found, expected));
+        }
+    }
+
+    /// Between the header and the memory there is nothing that no digest would speak for.
+    private void requirePadding() throws IOException {
+        long headerEnd = PRELUDE + (long) prelude.headerLength;
+        byte[] padding = new byte[(int) (prelude.memoryStart - headerEnd)];
+        if (Digests.readFully(channel, ByteBuffer.wrap(padding), headerEnd) < padding.length) {
+            throw truncated();
+        }
+        for (byte each : padding) {
+            if (each != 0) {
+                throw new InvalidSnapshotFileException(
+                        Reason.ALTERED, path + ": something is between header and memory");
+            }
         }
     }
 
