@@ -34,8 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(300)
 class TemplateFileTest {
     private static final int MEMORY = 32;
-    private static final SandboxSpec SPEC =
-            SandboxSpec.of(RealPrograms.IMAGE).withMemory(Memory.mebibytes(MEMORY));
+    private static final SandboxSpec SPEC = SandboxSpec.of(RealPrograms.IMAGE).withMemory(Memory.mebibytes(MEMORY));
 
     /// A file, a background process that counts, and one that waits for the other end of a pipe.
     private static final String WORK = """
@@ -170,7 +169,8 @@ class TemplateFileTest {
     void otherImagesMemoryAndDisksAreRefused() throws IOException {
         Path root = Files.createDirectory(directory.resolve("other-root"));
         try (Image other = Image.directory(root)) {
-            assertThat(refusal(() -> Template.open(whole, SPEC.withImage(other)))).isEqualTo(Reason.IMAGE);
+            assertThat(refusal(() -> Template.open(whole, SPEC.withImage(other))))
+                    .isEqualTo(Reason.IMAGE);
         }
         assertThat(refusal(() -> Template.open(whole, SPEC.withMemory(Memory.mebibytes(64)))))
                 .isEqualTo(Reason.MACHINE);

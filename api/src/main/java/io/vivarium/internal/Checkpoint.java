@@ -53,10 +53,10 @@ public final class Checkpoint implements AutoCloseable {
         StateWriter about = new StateWriter();
         about.section(SECTION, SECTION_VERSION, section -> section.u64(map.memory())
                 .bytes(root.digest())
-                .list(map.disks(), (StateWriter each, DiskShape disk) -> each.u64(disk.capacity()).flag(disk.readOnly()))
+                .list(map.disks(), (StateWriter each, DiskShape disk) -> each.u64(disk.capacity())
+                        .flag(disk.readOnly()))
                 .u32(lastProcess));
-        file = SnapshotFile.write(
-                path, HostKvm.get().kvm(), machine, about.toBytes(), base.map(Checkpoint::asBase));
+        file = SnapshotFile.write(path, HostKvm.get().kvm(), machine, about.toBytes(), base.map(Checkpoint::asBase));
     }
 
     private SnapshotFile.Base asBase() {
@@ -124,8 +124,7 @@ public final class Checkpoint implements AutoCloseable {
             }
             if (disks.size() != spec.disks().size()) {
                 throw new InvalidSnapshotFileException(
-                        Reason.MACHINE,
-                        "%s: the guest has disks %s, not %s".formatted(path, disks, spec.disks()));
+                        Reason.MACHINE, "%s: the guest has disks %s, not %s".formatted(path, disks, spec.disks()));
             }
         }
     }

@@ -104,8 +104,7 @@ record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
 
     /// Whether the memory of a snapshot is of such a machine.
     boolean covers(SnapshotFile snapshot) {
-        return snapshot.liesWithin(
-                new long[] {0, HIGH_START}, new long[] {Math.min(memory, LOW_END), highEnd()});
+        return snapshot.liesWithin(new long[] {0, HIGH_START}, new long[] {Math.min(memory, LOW_END), highEnd()});
     }
 
     private long highEnd() {

@@ -182,9 +182,7 @@ final class DeviceStates {
     }
 
     private static VirtioMmioState.@Nullable FaultState fault(StateReader from) {
-        return from.flag()
-                ? new VirtioMmioState.FaultState(from.constant(VirtioFault.Kind.class), from.text())
-                : null;
+        return from.flag() ? new VirtioMmioState.FaultState(from.constant(VirtioFault.Kind.class), from.text()) : null;
     }
 
     private static QueueState queue(StateReader from) {
@@ -201,8 +199,7 @@ final class DeviceStates {
             case BLOCK -> new BlockState(from.u64(), from.flag());
             case CONSOLE ->
                 new ConsoleState(from.u32(), from.u32(), from.u32(), from.flag(), from.list(DeviceStates::port));
-            case NET ->
-                new NetState(new MacAddress(from.u64()), from.u32(), from.flag(), from.u32(), from.flag());
+            case NET -> new NetState(new MacAddress(from.u64()), from.u32(), from.flag(), from.u32(), from.flag());
             case RNG -> new RngState(from.flag());
             case VSOCK ->
                 new VsockState(

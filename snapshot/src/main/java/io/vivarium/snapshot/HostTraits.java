@@ -30,7 +30,9 @@ record HostTraits(KvmKind kind, int tscKhz, GuestCpu cpu) {
     }
 
     void write(StateWriter to) {
-        to.section("host", VERSION, section -> section.text(kind.name()).u32(tscKhz).bytes(cpu.toBytes()));
+        to.section("host", VERSION, section -> section.text(kind.name())
+                .u32(tscKhz)
+                .bytes(cpu.toBytes()));
     }
 
     static HostTraits read(StateReader from) {
@@ -53,7 +55,8 @@ record HostTraits(KvmKind kind, int tscKhz, GuestCpu cpu) {
         List<String> missing = cpu.missingOn(here.cpu);
         if (!missing.isEmpty()) {
             throw new InvalidSnapshotFileException(
-                    Reason.CPU, "programs of the guest may count on what this CPU lacks: " + String.join(", ", missing));
+                    Reason.CPU,
+                    "programs of the guest may count on what this CPU lacks: " + String.join(", ", missing));
         }
         if (Math.abs((long) tscKhz - here.tscKhz) * 1_000_000 > TOLERANCE_PPM * tscKhz) {
             throw new InvalidSnapshotFileException(

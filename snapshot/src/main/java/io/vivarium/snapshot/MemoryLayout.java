@@ -300,8 +300,7 @@ final class MemoryLayout {
         if (!base.equals(given.map(Base::id))) {
             throw new InvalidSnapshotFileException(
                     Reason.PARENT,
-                    base.map(id -> "it holds what differs from snapshot " + id)
-                                    .orElse("it holds all of a machine")
+                    base.map(id -> "it holds what differs from snapshot " + id).orElse("it holds all of a machine")
                             + given.map(found -> ", not from " + found.id()).orElse(", and that is not there"));
         }
     }
@@ -312,9 +311,8 @@ final class MemoryLayout {
         byte[] chunk = new byte[CHUNK];
         long at = start;
         for (int number = 0; number < digests.length / Digests.LENGTH; number++) {
-            int length = chunks.next(
-                    (long offset, int within, int part) -> MemorySegment.copy(
-                            memory.content(), ValueLayout.JAVA_BYTE, offset, chunk, within, part));
+            int length = chunks.next((long offset, int within, int part) ->
+                    MemorySegment.copy(memory.content(), ValueLayout.JAVA_BYTE, offset, chunk, within, part));
             byte[] digest = Digests.sha256(Arrays.copyOf(chunk, length));
             System.arraycopy(digest, 0, digests, number * Digests.LENGTH, Digests.LENGTH);
             Digests.writeFully(channel, ByteBuffer.wrap(chunk, 0, length), at);
@@ -325,10 +323,8 @@ final class MemoryLayout {
     /// Reads the pages, and compares their digests.
     MemoryTemplate readContent(FileChannel channel, Path path, long start, Optional<Base> given) throws IOException {
         return MemoryTemplate.of("vivarium-guest", stretches, to -> {
-            given.ifPresent(
-                    found -> new BasePages(stretches, found.memory())
-                            .forEach((long offset, MemorySegment page) ->
-                                    MemorySegment.copy(page, 0, to, offset, PAGE)));
+            given.ifPresent(found -> new BasePages(stretches, found.memory())
+                    .forEach((long offset, MemorySegment page) -> MemorySegment.copy(page, 0, to, offset, PAGE)));
             for (Run run : zeros) {
                 to.asSlice(run.offset, run.length).fill((byte) 0);
             }

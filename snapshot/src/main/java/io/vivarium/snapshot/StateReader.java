@@ -90,8 +90,8 @@ public final class StateReader {
     private int count(int size) {
         int count = u32();
         if (count < 0 || count > bytes.remaining() / size) {
-            throw malformed("%d of what %d bytes are left for"
-                    .formatted(Integer.toUnsignedLong(count), bytes.remaining()));
+            throw malformed(
+                    "%d of what %d bytes are left for".formatted(Integer.toUnsignedLong(count), bytes.remaining()));
         }
         return count;
     }

@@ -27,11 +27,13 @@ final class Forgery {
 
     /// The section of the memory: one stretch, one run.
     static Consumer<StateWriter> memory(long address, long length, long runStart, long runLength, byte[] content) {
-        return to -> to.section("memory", 1, section -> section.list(
-                        List.of(address), (StateWriter each, Long start) -> each.u64(start).u64(length))
-                .text("")
-                .list(List.of(runStart), (StateWriter each, Long start) -> each.u64(start).u64(runLength))
-                .list(List.of(), (StateWriter _, Object _) -> {})
-                .bytes(Digests.sha256(content)));
+        return to -> to.section(
+                "memory", 1, section -> section.list(List.of(address), (StateWriter each, Long start) -> each.u64(start)
+                                .u64(length))
+                        .text("")
+                        .list(List.of(runStart), (StateWriter each, Long start) -> each.u64(start)
+                                .u64(runLength))
+                        .list(List.of(), (StateWriter _, Object _) -> {})
+                        .bytes(Digests.sha256(content)));
     }
 }

@@ -121,9 +121,9 @@ class SnapshotFileTest {
     void onlyWhatDiffersFromABaseIsWritten() throws IOException {
         Path file = directory.resolve("difference");
         try (Machine other = Machine.builder(kvm)
-                        .region(RegionSpec.anonymous(0, 2 << 20))
-                        .region(RegionSpec.anonymous(HIGH, 1 << 20))
-                        .build()) {
+                .region(RegionSpec.anonymous(0, 2 << 20))
+                .region(RegionSpec.anonymous(HIGH, 1 << 20))
+                .build()) {
             for (long page = 0; page < 1 << 20; page += 8192) {
                 int value = page < 4 * 8192 ? 99 : (int) page + 1;
                 other.memory().writableSlice(page, 4).set(ValueLayout.JAVA_INT, 0, page == 5 * 8192 ? 0 : value);
@@ -131,8 +131,7 @@ class SnapshotFileTest {
             other.memory().writableSlice(0x1000, 4).set(ValueLayout.JAVA_INT, 0, 5);
             other.memory().writableSlice(HIGH + 0x3000, 4).set(ValueLayout.JAVA_INT, 0, 4711);
             SnapshotFile.Base base = new SnapshotFile.Base("the base", saved.memory());
-            try (SavedMachine next =
-                    SavedMachine.save("vivarium-test", kvm, other, List.of(), Optional.empty())) {
+            try (SavedMachine next = SavedMachine.save("vivarium-test", kvm, other, List.of(), Optional.empty())) {
                 SnapshotFile.write(file, kvm, next, ABOUT, Optional.of(base));
                 assertThat(Files.size(file)).isBetween(5L * 4096, 9L * 4096);
                 try (SnapshotFile open = SnapshotFile.open(file);
@@ -167,7 +166,9 @@ class SnapshotFileTest {
                 arguments("the header only", cut(Forgery.PRELUDE + 100), Reason.TRUNCATED),
                 arguments("no memory", cut(4096), Reason.TRUNCATED),
                 arguments("a byte too few", cut(-1), Reason.TRUNCATED),
-                arguments("a byte too many", (UnaryOperator<byte[]>) bytes -> Arrays.copyOf(bytes, bytes.length + 1),
+                arguments(
+                        "a byte too many",
+                        (UnaryOperator<byte[]>) bytes -> Arrays.copyOf(bytes, bytes.length + 1),
                         Reason.ALTERED),
                 arguments("the first byte of the memory", flip(memoryStart(good)), Reason.ALTERED),
                 arguments("the last byte", flip(good.length - 1), Reason.ALTERED),
@@ -291,74 +292,137 @@ class SnapshotFileTest {
         byte[] cpu = here.cpu().toBytes();
         return Stream.of(
                 arguments("another version of Vivarium", parts.version("9.9"), Reason.VIVARIUM_VERSION),
-                arguments("another kind of KVM", parts.host(new HostTraits(otherKind, here.tscKhz(), here.cpu())),
+                arguments(
+                        "another kind of KVM",
+                        parts.host(new HostTraits(otherKind, here.tscKhz(), here.cpu())),
                         Reason.KVM_KIND),
-                arguments("another clock", parts.host(new HostTraits(here.kind(), here.tscKhz() * 2, here.cpu())),
+                arguments(
+                        "another clock",
+                        parts.host(new HostTraits(here.kind(), here.tscKhz() * 2, here.cpu())),
                         Reason.CLOCK),
                 arguments("a CPU that can do everything", parts.host(cpu(here, richest(cpu))), Reason.CPU),
                 arguments("another vendor's CPU", parts.host(cpu(here, otherVendor(cpu))), Reason.CPU),
-                arguments("half a CPU", parts.host(section("host", 1, to -> to.text(here.kind().name())
-                        .u32(here.tscKhz()).bytes(new byte[16]))), Reason.MALFORMED),
-                arguments("a kind of KVM that there is not", parts.host(section("host", 1, to -> to.text("OTHER")
-                        .u32(1).bytes(cpu))), Reason.MALFORMED),
+                arguments(
+                        "half a CPU",
+                        parts.host(section("host", 1, to -> to.text(here.kind().name())
+                                .u32(here.tscKhz())
+                                .bytes(new byte[16]))),
+                        Reason.MALFORMED),
+                arguments(
+                        "a kind of KVM that there is not",
+                        parts.host(
+                                section("host", 1, to -> to.text("OTHER").u32(1).bytes(cpu))),
+                        Reason.MALFORMED),
                 arguments("a later state of the host", parts.host(section("host", 2, _ -> {})), Reason.FORMAT_VERSION),
-                arguments("something else where the host should be", parts.host(section("ghost", 1, _ -> {})),
+                arguments(
+                        "something else where the host should be",
+                        parts.host(section("ghost", 1, _ -> {})),
                         Reason.MALFORMED),
                 arguments("nothing of the host", parts.host(section("host", 1, _ -> {})), Reason.MALFORMED),
-                arguments("more of the host than there is", parts.host(to -> to.section("host", 1, in -> in
-                        .text(here.kind().name()).u32(here.tscKhz()).bytes(cpu).flag(true))), Reason.MALFORMED),
+                arguments(
+                        "more of the host than there is",
+                        parts.host(to ->
+                                to.section("host", 1, in -> in.text(here.kind().name())
+                                        .u32(here.tscKhz())
+                                        .bytes(cpu)
+                                        .flag(true))),
+                        Reason.MALFORMED),
                 arguments("no memory", parts.memory(0, 0, 0, 8192), Reason.MALFORMED),
                 arguments("memory at half a page", parts.memory(2048, 1 << 20, 0, 8192), Reason.MALFORMED),
                 arguments("memory without end", parts.memory(0, Long.MAX_VALUE & -4096, 0, 8192), Reason.MALFORMED),
                 arguments("negative memory", parts.memory(-4096, 1 << 20, 0, 8192), Reason.MALFORMED),
                 arguments("content outside of the memory", parts.memory(0, 1 << 20, 1 << 20, 8192), Reason.MALFORMED),
-                arguments("content up to outside of the memory", parts.memory(0, 1 << 20, (1 << 20) - 4096, 8192),
+                arguments(
+                        "content up to outside of the memory",
+                        parts.memory(0, 1 << 20, (1 << 20) - 4096, 8192),
                         Reason.MALFORMED),
                 arguments("more content than there is", parts.memory(0, 1 << 20, 0, 12288), Reason.MALFORMED),
                 arguments("less content than there is", parts.memory(0, 1 << 20, 0, 4096), Reason.MALFORMED),
-                arguments("another digest of the content",
-                        parts.memory(Forgery.memory(0, 1 << 20, 0, 8192, new byte[8192])), Reason.ALTERED),
-                arguments("memory that overlaps itself", parts.memory(section("memory", 1, to -> to
-                        .list(List.of(0L, 4096L), (StateWriter each, Long start) -> each.u64(start).u64(8192))
-                        .text("").u32(0).u32(0).u32(0))), Reason.MALFORMED),
-                arguments("a base that is not there", parts.memory(section("memory", 1, to -> to
-                        .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start).u64(8192))
-                        .text("base").list(List.of(0L), (StateWriter each, Long start) -> each.u64(start).u64(8192))
-                        .u32(0).bytes(Digests.sha256(parts.content())))), Reason.PARENT),
-                arguments("zeros in place of no base's pages", parts.memory(section("memory", 1, to -> to
-                        .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start).u64(8192))
-                        .text("").list(List.of(0L), (StateWriter each, Long start) -> each.u64(start).u64(8192))
-                        .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start).u64(8192))
-                        .bytes(Digests.sha256(parts.content())))), Reason.MALFORMED),
+                arguments(
+                        "another digest of the content",
+                        parts.memory(Forgery.memory(0, 1 << 20, 0, 8192, new byte[8192])),
+                        Reason.ALTERED),
+                arguments(
+                        "memory that overlaps itself",
+                        parts.memory(section("memory", 1, to -> to.list(
+                                        List.of(0L, 4096L), (StateWriter each, Long start) -> each.u64(start)
+                                                .u64(8192))
+                                .text("")
+                                .u32(0)
+                                .u32(0)
+                                .u32(0))),
+                        Reason.MALFORMED),
+                arguments(
+                        "a base that is not there",
+                        parts.memory(section("memory", 1, to -> to.list(
+                                        List.of(0L), (StateWriter each, Long start) -> each.u64(start)
+                                                .u64(8192))
+                                .text("base")
+                                .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
+                                        .u64(8192))
+                                .u32(0)
+                                .bytes(Digests.sha256(parts.content())))),
+                        Reason.PARENT),
+                arguments(
+                        "zeros in place of no base's pages",
+                        parts.memory(section("memory", 1, to -> to.list(
+                                        List.of(0L), (StateWriter each, Long start) -> each.u64(start)
+                                                .u64(8192))
+                                .text("")
+                                .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
+                                        .u64(8192))
+                                .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
+                                        .u64(8192))
+                                .bytes(Digests.sha256(parts.content())))),
+                        Reason.MALFORMED),
                 arguments("2^32-1 stretches", parts.memory(section("memory", 1, to -> to.u32(-1))), Reason.MALFORMED),
                 arguments("no machine", parts.machine(_ -> {}), Reason.MALFORMED),
-                arguments("more than a machine", parts.machine(to -> {
-                    saved.write(to);
-                    to.flag(true);
-                }), Reason.MALFORMED),
+                arguments(
+                        "more than a machine",
+                        parts.machine(to -> {
+                            saved.write(to);
+                            to.flag(true);
+                        }),
+                        Reason.MALFORMED),
                 arguments("a vCPU of a few bytes", parts.machine(vcpu(new byte[] {1, 2, 3}, 32)), Reason.MALFORMED),
-                arguments("a vCPU of negative length", parts.machine(vcpu(new byte[] {-1, -1, -1, -1}, 32)),
+                arguments(
+                        "a vCPU of negative length",
+                        parts.machine(vcpu(new byte[] {-1, -1, -1, -1}, 32)),
                         Reason.MALFORMED),
                 arguments("an exception for an interrupt", parts.machine(vcpu(realVcpu(), 31)), Reason.MALFORMED),
                 arguments("an interrupt that there is not", parts.machine(vcpu(realVcpu(), 256)), Reason.MALFORMED),
-                arguments("a device of no kind", parts.machine(to -> {
-                    to.section("vcpus", 1, in -> in.u32(0));
-                    to.section("devices", 1, in -> in.u32(1).text("TELEPRINTER"));
-                }), Reason.MALFORMED),
-                arguments("a later state of a device", parts.machine(to -> {
-                    to.section("vcpus", 1, in -> in.u32(0));
-                    to.section("devices", 1, in -> in.u32(1).text("RNG").section("rng", 2, rng -> rng.flag(true)));
-                }), Reason.FORMAT_VERSION),
-                arguments("a timer that has run out long ago", parts.machine(to -> {
-                    to.section("vcpus", 1, in -> in.u32(0));
-                    to.section("devices", 1, in -> in.u32(0));
-                    to.section("wake-timer", 1, in -> in.flag(true).u64(-1));
-                }), Reason.MALFORMED),
-                arguments("a truth value of 2", parts.machine(to -> {
-                    to.section("vcpus", 1, in -> in.u32(0));
-                    to.section("devices", 1, in -> in.u32(0));
-                    to.section("wake-timer", 1, in -> in.raw(new byte[] {2}).u64(1));
-                }), Reason.MALFORMED));
+                arguments(
+                        "a device of no kind",
+                        parts.machine(to -> {
+                            to.section("vcpus", 1, in -> in.u32(0));
+                            to.section("devices", 1, in -> in.u32(1).text("TELEPRINTER"));
+                        }),
+                        Reason.MALFORMED),
+                arguments(
+                        "a later state of a device",
+                        parts.machine(to -> {
+                            to.section("vcpus", 1, in -> in.u32(0));
+                            to.section(
+                                    "devices", 1, in -> in.u32(1).text("RNG").section("rng", 2, rng -> rng.flag(true)));
+                        }),
+                        Reason.FORMAT_VERSION),
+                arguments(
+                        "a timer that has run out long ago",
+                        parts.machine(to -> {
+                            to.section("vcpus", 1, in -> in.u32(0));
+                            to.section("devices", 1, in -> in.u32(0));
+                            to.section("wake-timer", 1, in -> in.flag(true).u64(-1));
+                        }),
+                        Reason.MALFORMED),
+                arguments(
+                        "a truth value of 2",
+                        parts.machine(to -> {
+                            to.section("vcpus", 1, in -> in.u32(0));
+                            to.section("devices", 1, in -> in.u32(0));
+                            to.section("wake-timer", 1, in -> in.raw(new byte[] {2})
+                                    .u64(1));
+                        }),
+                        Reason.MALFORMED));
     }
 
     private static Consumer<StateWriter> section(String name, int version, Consumer<StateWriter> content) {

@@ -201,8 +201,8 @@ public final class GuestCpu {
         for (int component = FIRST_COMPONENT; component <= LAST_COMPONENT; component++) {
             boolean used = (answer(XSTATE, 0, EAX) & 1 << component) != 0;
             if (used && !sameArea(other, component)) {
-                missing.add("component %d of the xsave area at %d"
-                        .formatted(component, answer(XSTATE, component, EBX)));
+                missing.add(
+                        "component %d of the xsave area at %d".formatted(component, answer(XSTATE, component, EBX)));
             }
         }
         return missing;

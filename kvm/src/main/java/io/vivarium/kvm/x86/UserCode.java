@@ -90,8 +90,7 @@ final class UserCode implements AutoCloseable {
     }
 
     private static void put(GuestMemory memory, long address, byte... code) {
-        MemorySegment.copy(
-                code, 0, memory.writableSlice(address, code.length), ValueLayout.JAVA_BYTE, 0, code.length);
+        MemorySegment.copy(code, 0, memory.writableSlice(address, code.length), ValueLayout.JAVA_BYTE, 0, code.length);
     }
 
     /// The memory at [#DATA].

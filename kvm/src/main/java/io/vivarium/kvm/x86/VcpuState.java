@@ -51,7 +51,8 @@ public final class VcpuState {
     /// `KVM_MP_STATE_RUNNABLE` (linux/kvm.h)
     private static final int RUNNABLE = 0;
 
-    /// The most registers that KVM is told of at once, besides the time-stamp counter (`MAX_IO_MSRS`, arch/x86/kvm/x86.c).
+    /// The most registers that KVM is told of at once, besides the time-stamp counter (`MAX_IO_MSRS`,
+    // arch/x86/kvm/x86.c).
     private static final int MOST_MSRS = 254;
 
     /// The largest area that Intel SDM 1, 13.5 comes to, with room.
@@ -155,7 +156,8 @@ public final class VcpuState {
     /// All of it, for [#ofBytes]: KVM's structures, each after its length, and the model-specific registers.
     public byte[] toBytes() {
         int length = parts.structs().stream()
-                        .mapToInt(struct -> Integer.BYTES + (int) struct.segment().byteSize())
+                        .mapToInt(
+                                struct -> Integer.BYTES + (int) struct.segment().byteSize())
                         .sum()
                 + 2 * Integer.BYTES
                 + Long.BYTES
@@ -211,7 +213,10 @@ public final class VcpuState {
         int length = from.getInt();
         if (length != struct.segment().byteSize()) {
             throw new IllegalArgumentException("%d bytes of a %s of %d"
-                    .formatted(length, struct.getClass().getSimpleName(), struct.segment().byteSize()));
+                    .formatted(
+                            length,
+                            struct.getClass().getSimpleName(),
+                            struct.segment().byteSize()));
         }
         copy(from, length, struct.segment());
     }
