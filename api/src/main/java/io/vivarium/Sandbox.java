@@ -115,6 +115,25 @@ public final class Sandbox implements AutoCloseable {
         return new VsockListener(guest.vsock().listen(port));
     }
 
+    /// How much of its memory it uses: its guest kernel is asked.
+    ///
+    /// @throws ExecInterruptedException if this thread is interrupted
+    /// @throws SandboxException if the sandbox has ended, or does not answer
+    public MemoryUsage memoryUsage() {
+        return guest.balloon().usage();
+    }
+
+    /// Has it give the host the memory that its programs used and do not use any more; it stays theirs to use, and
+    /// the host provides it anew then. For a sandbox that is kept while it has nothing to do. Its programs wait
+    /// meanwhile: about a tenth of a second for each GiB.
+    ///
+    /// @return how many bytes went back to the host
+    /// @throws ExecInterruptedException if this thread is interrupted
+    /// @throws SandboxException if the sandbox has ended, or does not answer
+    public long reclaimMemory() {
+        return guest.balloon().reclaim(spec.memory().bytes());
+    }
+
     /// Saves it, between programs.
     Checkpoint save() {
         return guest.save(spec, spec.image().root());
