@@ -160,6 +160,7 @@ final class Fittings {
         }
         wakeTimer.stop();
         vsock.close();
+        balloon.device().close();
         disks.close();
     }
 

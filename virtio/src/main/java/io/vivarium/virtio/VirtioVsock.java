@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /// Each device is a network of its own, of one guest and the host: context ids mean nothing beyond it.
 ///
 /// Thread-safe; one lock for the device and all of its connections. Bytes for the guest are copied while it is
-/// held, at most [#TURN] at a time, so that no connection keeps the others waiting.
+/// held, about [#TURN] at a time, so that no connection keeps the others waiting.
 public final class VirtioVsock implements VirtioDevice {
     /// `VMADDR_CID_HOST`: the host's context id.
     public static final long HOST_CID = 2;
@@ -27,10 +27,13 @@ public final class VirtioVsock implements VirtioDevice {
     public static final int FIRST_WINDOW = 64 << 10;
 
     /// The same on one that has made use of that, as long as the device's share of memory allows it.
-    public static final int MAX_WINDOW = 256 << 10;
+    public static final int MAX_WINDOW = 1 << 20;
 
-    /// Bytes for one connection that are copied in one hold of the lock.
-    static final int TURN = 64 << 10;
+    /// Bytes for one connection after which the lock is given up; the receive buffer that reaches it is filled.
+    static final int TURN = 256 << 10;
+
+    /// The most that one packet carries.
+    private static final int MAX_PAYLOAD = 64 << 10;
 
     /// `VMADDR_PORT_ANY`.
     private static final int PORT_ANY = -1;
@@ -747,15 +750,16 @@ public final class VirtioVsock implements VirtioDevice {
             return 0;
         }
         DescriptorChain chain = receiving(queue);
-        long free = Math.min(Math.min(length, TURN), connection.peerFree());
+        long free = Math.min(length, connection.peerFree());
         long done = 0;
         try {
-            while (done < free) {
+            while (done < free && done < TURN) {
                 if (!takeReceiveBuffer(queue, chain)) {
                     wait(connection);
                     break;
                 }
-                int part = (int) Math.min(free - done, chain.writable() - VsockHeader.LENGTH);
+                long room = Math.min(chain.writable() - VsockHeader.LENGTH, MAX_PAYLOAD);
+                int part = (int) Math.min(free - done, room);
                 header(connection, VsockHeader.OP_RW, 0, part);
                 header.writeTo(chain);
                 chain.write(source, offset + done, part);

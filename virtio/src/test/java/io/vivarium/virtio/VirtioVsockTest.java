@@ -754,7 +754,7 @@ final class VirtioVsockTest {
         refused(
                 device(),
                 with(state, List.of(changed(one, VirtioVsock.MAX_WINDOW + 1, one.taken()))),
-                "a window of 262145 bytes");
+                "a window of %d bytes".formatted(VirtioVsock.MAX_WINDOW + 1));
         refused(device(), with(state, List.of(changed(one, 2, one.taken()))), "no state of a connection");
         refused(device(), with(state, List.of(changed(one, one.window(), -1))), "no state of a connection");
     }

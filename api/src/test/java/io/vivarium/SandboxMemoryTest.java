@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Timeout;
 @Tag("machine")
 @EnabledIfKvm
 @Timeout(300)
-class GuestMemoryTest {
+class SandboxMemoryTest {
     private static final long MIB = 1 << 20;
     private static final SandboxSpec SPEC = SandboxSpec.of(RealPrograms.IMAGE).withMemory(Memory.mebibytes(256));
 
@@ -44,11 +44,11 @@ class GuestMemoryTest {
     @Test
     void freedMemoryLeavesTheHostsResidentSet() throws IOException {
         try (Sandbox sandbox = Sandbox.launch(SPEC)) {
-            fillAndDelete(sandbox, 150);
+            fillAndDelete(sandbox, 100);
             long filled = resident();
-            assertThat(sandbox.reclaimMemory()).isGreaterThanOrEqualTo(150 * MIB);
+            assertThat(sandbox.reclaimMemory()).isGreaterThanOrEqualTo(100 * MIB);
             // What else this process does meanwhile is far less.
-            assertThat(resident()).isLessThan(filled - 100 * MIB);
+            assertThat(resident()).isLessThan(filled - 60 * MIB);
             assertThat(sandbox.reclaimMemory()).isLessThan(16 * MIB);
         }
     }
@@ -58,13 +58,13 @@ class GuestMemoryTest {
         try (Sandbox sandbox = Sandbox.launch(SPEC)) {
             for (int i = 0; i < Effort.times(5); i++) {
                 String sums = sh(sandbox, """
-                        busybox yes %d | busybox head -c 100000000 > /a; busybox cp /a /b
+                        busybox yes %d | busybox head -c 50000000 > /a; busybox cp /a /b
                         busybox md5sum < /a; busybox md5sum < /b; busybox cmp /a /b; busybox rm /a /b
                         """.formatted(i));
                 String[] lines = sums.split("\n");
                 assertThat(lines).hasSize(2);
                 assertThat(lines[0]).isEqualTo(lines[1]);
-                assertThat(sandbox.reclaimMemory()).isGreaterThan(150 * MIB);
+                assertThat(sandbox.reclaimMemory()).isGreaterThan(90 * MIB);
             }
         }
     }
@@ -152,6 +152,21 @@ class GuestMemoryTest {
         sandbox.close();
         assertThatThrownBy(sandbox::reclaimMemory).isInstanceOf(SandboxClosedException.class);
         assertThatThrownBy(sandbox::memoryUsage).isInstanceOf(SandboxClosedException.class);
+    }
+
+    @Test
+    void whoAsksWhileItEndsHearsOfIt() throws InterruptedException {
+        for (int i = 0; i < Effort.times(10); i++) {
+            Sandbox sandbox = Sandbox.launch(SPEC);
+            Thread closer = Thread.ofPlatform().start(sandbox::close);
+            assertThatThrownBy(() -> {
+                        while (true) {
+                            sandbox.reclaimMemory();
+                        }
+                    })
+                    .isInstanceOf(SandboxClosedException.class);
+            closer.join();
+        }
     }
 
     @Test
