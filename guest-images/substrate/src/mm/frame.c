@@ -5,7 +5,7 @@
  * RAM that was never used (the wilderness) is taken in order of address and is known to be zero: nothing is cleared and no
  * list is built at boot, so that a machine's memory costs its host nothing until a program uses it. Frames that come back are
  * recycled: kept in lists by order and used first, because the host has paid for them already. The host can have them lent (the
- * memory balloon); what it gives back is used last, because it must pay for it anew.
+ * memory balloon); what it gives back comes next, because large blocks can only be made of RAM that was never used.
  */
 #include <substrate/frame.h>
 #include <substrate/mm.h>
@@ -130,12 +130,16 @@ static u64 split_take(struct pool *pool, unsigned int order)
 	return 0;
 }
 
-/* What there is when neither recycled frames nor wilderness fit. */
+static u64 used_take(unsigned int order)
+{
+	u64 number = pool_take(&ram.recycled, order);
+	return number ? number : pool_take(&ram.returned, order);
+}
+
+/* What there is when neither a block of that order nor wilderness is left. */
 static u64 last_take(unsigned int order)
 {
 	u64 number = split_take(&ram.recycled, order);
-	if (!number)
-		number = pool_take(&ram.returned, order);
 	if (!number)
 		number = split_take(&ram.returned, order);
 	while (!number && ram.lent.frames && ram.take_back && ram.take_back()) {
@@ -189,7 +193,7 @@ paddr_t frame_alloc(enum frame_flags wanted)
 	enum frame_flags flags = wanted;
 	if (frames_available() <= RESERVE_FRAMES)
 		return 0;
-	u64 number = pool_take(&ram.recycled, 0);
+	u64 number = used_take(0);
 	if (!number) {
 		number = zero_take();
 		flags = FRAME_ANY;
@@ -233,7 +237,7 @@ bool frame_exclusive(paddr_t frame)
 paddr_t frames_alloc(unsigned int order)
 {
 	BUG_ON(order > MAX_ORDER);
-	u64 number = pool_take(&ram.recycled, order);
+	u64 number = used_take(order);
 	if (!number)
 		number = wilderness_take(1UL << order);
 	if (!number)
