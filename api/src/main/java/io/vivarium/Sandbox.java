@@ -21,6 +21,7 @@ public final class Sandbox implements AutoCloseable {
     Sandbox(SandboxSpec spec, Guest guest) {
         this.spec = spec;
         this.guest = guest;
+        guest.vsock().limit(spec.vsockBandwidth(), spec.vsockPacketRate());
     }
 
     /// Launches a sandbox with the defaults of [SandboxSpec#of].

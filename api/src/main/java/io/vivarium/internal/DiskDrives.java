@@ -54,7 +54,11 @@ final class DiskDrives implements AutoCloseable {
         BlockBackend backend = backend(name, disk);
         shapes.add(DiskShape.of(backend));
         devices.add(new VirtioBlock(
-                backend, disk.serial(), new DiskErrors(name, disk.errorListener()), limit(disk), HostClock.INSTANCE));
+                backend,
+                disk.serial(),
+                new DiskErrors(name, disk.errorListener()),
+                RateLimits.of(disk.bytesPerSecond(), disk.requestsPerSecond()),
+                HostClock.INSTANCE));
     }
 
     /// As Linux names it.
@@ -102,19 +106,6 @@ final class DiskDrives implements AutoCloseable {
             file.close();
             throw e;
         }
-    }
-
-    private static RateLimit limit(Disk disk) {
-        RateLimit limit = RateLimit.none();
-        if (disk.bytesPerSecond().isPresent()) {
-            long rate = disk.bytesPerSecond().getAsLong();
-            limit = limit.withBytes(rate, rate);
-        }
-        if (disk.requestsPerSecond().isPresent()) {
-            long rate = disk.requestsPerSecond().getAsLong();
-            limit = limit.withOperations(rate, rate);
-        }
-        return limit;
     }
 
     /// The devices.

@@ -38,7 +38,7 @@ final class Fittings {
     private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
     private final VirtioConsole console =
             VirtioConsole.builder().port(AGENT_PORT).build();
-    private final VirtioVsock vsock = new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS);
+    private final VirtioVsock vsock = new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS, HostClock.INSTANCE);
     private final BalloonHost balloon = new BalloonHost();
     private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
     private final List<VirtioMmioTransport> transports = new ArrayList<>();
