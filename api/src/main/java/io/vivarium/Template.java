@@ -65,9 +65,9 @@ public final class Template implements AutoCloseable {
 
     /// Opens what [#writeTo(Path)] has written, in this process or another one, on this host or one like it.
     ///
-    /// All of the file is read, and compared with its digests; it may be changed or deleted afterwards. Digests
-    // tell
-    /// damage, and not who wrote it: a file has the sandbox that it holds do whatever that does, as an image would.
+    /// All of the file is read, and compared with its digests; it may be changed or deleted
+    /// afterwards. Digests tell damage, and not who wrote it: a file has the sandbox that it holds
+    /// do whatever that does, as an image would.
     ///
     /// @param spec with the same image, memory and disks; the rest may differ
     /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
@@ -99,11 +99,10 @@ public final class Template implements AutoCloseable {
     /// Writes it to a file, from which any process of this host, or of one with the same CPU and the same kind of KVM,
     /// can [open][#open(Path, SandboxSpec)] it.
     ///
-    /// The file holds all that the sandbox had in memory, whoever may read it has that: only its owner may. It
-    // takes
-    /// the place of one that is there at once, when all of it is on stable storage; if this process ends before, or
-    // the
-    /// host does, nothing has changed but that a file beside it may be left, whose name begins with a dot.
+    /// The file holds all that the sandbox had in memory, whoever may read it has that: only its
+    /// owner may. It takes the place of one that is there at once, when all of it is on stable
+    /// storage; if this process ends before, or the host does, nothing has changed but that a file
+    /// beside it may be left, whose name begins with a dot.
     ///
     /// @throws IOException if it cannot be written
     /// @throws IllegalStateException if this template was closed

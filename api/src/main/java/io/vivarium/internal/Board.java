@@ -28,9 +28,7 @@ final class Board implements AutoCloseable {
     /// @param disks closed with it
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
     Board(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, Runnable wake) {
-        windows = Stream.generate(Window::new)
-                .limit(Fittings.devices(disks).size())
-                .toList();
+        windows = Stream.generate(Window::new).limit(Fittings.count(disks)).toList();
         Machine.Builder builder = Machine.builder(kvm)
                 .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
                 .port(ResetPort.PORT, 1, new ResetPort(() -> fittings().reset()))

@@ -20,7 +20,7 @@ import java.util.List;
 /// | 0 | RAM: boot tables, `boot_params`, command line, from 2 MiB the kernel; what the kernel has used
 /// when it is ready is a [MemoryTemplate] |
 /// | to 3 GiB | RAM |
-/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device in the order of [Board]'s, interrupts from 5 |
+/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device in the order of [Fittings]'s, interrupts from 5 |
 /// | 0xD00F F000 | [WakeTimer] |
 /// | from 4 GiB | the rest of the RAM |
 /// | 64 GiB | the root image, read-only, in the memory map as persistent memory |

@@ -62,7 +62,7 @@ final class MicroVm implements GuestHost {
         AgentPort port = new AgentPort(fittings.agentPort(), fittings::isDisconnected);
         this.agent = new AgentSession(
                 port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
-        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()));
+        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()), fittings.balloon());
         try {
             origin.restore(board);
             fittings.connectConsole();
