@@ -28,6 +28,10 @@ import java.util.stream.IntStream;
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
 
+    /// How long a vCPU has run, and how old its machine is (`HV_X64_MSR_VP_RUNTIME`, `HV_X64_MSR_TIME_REF_COUNT`,
+    /// asm/hyperv-tlfs.h): KVM lists them for every guest, and counts them itself.
+    private static final Set<Integer> MSR_COUNTERS = Set.of(0x4000_0010, 0x4000_0020);
+
     /// Memory type range registers, which not every KVM lists (Intel SDM 4, table 2-2): 16 variable ones, the fixed
     /// ones, the default.
     private static final int[] MTRRS = IntStream.of(
@@ -412,6 +416,7 @@ public final class VcpuState {
         try (Arena scratch = Arena.ofConfined()) {
             IntStream.concat(IntStream.of(kvm.msrIndices()), IntStream.of(MTRRS))
                     .distinct()
+                    .filter(index -> !MSR_COUNTERS.contains(index))
                     .forEach(index -> {
                         KvmMsrs one = new KvmMsrs(scratch, index);
                         if (vcpu.tryRead(one)) {
