@@ -141,7 +141,7 @@ final class ArgumentTypes {
                 "waitid_type",
                 "whence")) {
             Symbols symbols = Symbols.of(set);
-            early(types, set, (Call call, int i) -> symbols.name(Integer.toUnsignedLong(call.integer(i))));
+            early(types, set, (Call call, int i) -> symbols.nameOrRemark(Integer.toUnsignedLong(call.integer(i))));
         }
         early(
                 types,

@@ -56,7 +56,7 @@ final class Symbols {
         return Map.copyOf(sets);
     }
 
-    /// The name of one value, or the value with a remark in what set it is not.
+    /// The name of one value, or something else.
     String name(long value, String unknown) {
         for (Symbol symbol : symbols) {
             if (symbol.value == value) {
@@ -64,6 +64,21 @@ final class Symbols {
             }
         }
         return unknown;
+    }
+
+    /// The name of one value, or the value with a remark of which set it is not.
+    String nameOrRemark(long value) {
+        return name(value, Text.hex(value) + " /* " + commonPrefix() + "??? */");
+    }
+
+    private String commonPrefix() {
+        String prefix = symbols.getFirst().name;
+        for (Symbol symbol : symbols) {
+            while (!symbol.name.startsWith(prefix)) {
+                prefix = prefix.substring(0, prefix.length() - 1);
+            }
+        }
+        return prefix.substring(0, prefix.lastIndexOf('_') + 1);
     }
 
     /// What else there is to say of a value.
