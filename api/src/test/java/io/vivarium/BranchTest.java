@@ -27,10 +27,10 @@ import org.junit.jupiter.api.io.TempDir;
 class BranchTest {
     private static final Memory MEMORY = Memory.mebibytes(64);
 
-    /// Threads that move amounts between accounts under locks, talk through pipes, use vector registers and floating
-    /// point, and signal each other; and one that checks all the time that nothing was lost, and writes to a file
-    // how
-    /// often it has. Ends with a message in that file if something was.
+    /// Threads that move amounts between accounts under locks, talk through pipes, use vector
+    /// registers and floating point, and signal each other; and one that checks all the time that
+    /// nothing was lost, and writes to a file how often it has. Ends with a message in that file if
+    /// something was.
     private static final String BUSY = """
             #include <fcntl.h>
             #include <pthread.h>

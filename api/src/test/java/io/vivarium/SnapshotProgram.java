@@ -8,9 +8,9 @@ import java.nio.file.Path;
 final class SnapshotProgram {
     private SnapshotProgram() {}
 
-    /// `<image> <MiB> run <script> <file>…` runs a script in a sandbox of each file, and prints what that prints;
-    /// `<image> <MiB> write <from> <to>` writes what is in a file to another one, again and again, and a line each
-    // time.
+    /// `<image> <MiB> run <script> <file>…` runs a script in a sandbox of each file, and prints
+    /// what that prints; `<image> <MiB> write <from> <to>` writes what is in a file to another one,
+    /// again and again, and a line each time.
     public static void main(String[] arguments) throws IOException {
         try (Image image = Image.of(Path.of(arguments[0]))) {
             SandboxSpec spec = SandboxSpec.of(image).withMemory(Memory.mebibytes(Integer.parseInt(arguments[1])));

@@ -200,9 +200,8 @@ public final class SavedMachine implements AutoCloseable {
     /// @param machine of which no vCPU runs
     /// @param devices all of its virtio devices
     /// @param wakeAfter what was left of the guest's timer; empty if it had none running
-    /// @param origin from which the machine went on; empty if it booted. Only pages that differ from it are copied
-    // now,
-    ///     unless it is closed
+    /// @param origin from which the machine went on; empty if it booted. Only pages that differ
+    ///     from it are copied now, unless it is closed
     /// @return to be finished, and closed
     /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
     public static Taken take(

@@ -39,8 +39,8 @@ public final class SnapshotFile implements AutoCloseable {
     /// Changes with anything outside of the sections.
     private static final int FORMAT_VERSION = 1;
 
-    /// Begins like a PNG file does, and for the same reasons: a byte beyond ASCII, line ends of both kinds, end of
-    // file.
+    /// Begins like a PNG file does, and for the same reasons: a byte beyond ASCII, line ends of
+    /// both kinds, end of file.
     private static final byte[] MAGIC = {(byte) 0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'};
 
     private static final int PRELUDE = 64;
@@ -99,10 +99,9 @@ public final class SnapshotFile implements AutoCloseable {
         requirePadding();
     }
 
-    /// Writes a file, in the place of one that may be there. Whatever happens meanwhile, to this process or to the
-    // host,
-    /// there is what was there before, or all of the new one. A file beside it, whose name begins with a dot, may
-    // be left.
+    /// Writes a file, in the place of one that may be there. Whatever happens meanwhile, to this
+    /// process or to the host, there is what was there before, or all of the new one. A file beside
+    /// it, whose name begins with a dot, may be left.
     ///
     /// Its owner alone may read it: it has all that the guest had in memory.
     ///

@@ -55,8 +55,8 @@ public final class VcpuState {
     /// `KVM_MP_STATE_RUNNABLE` (linux/kvm.h)
     private static final int RUNNABLE = 0;
 
-    /// The most registers that KVM is told of at once, besides the time-stamp counter (`MAX_IO_MSRS`,
-    // arch/x86/kvm/x86.c).
+    /// The most registers that KVM is told of at once, besides the time-stamp counter
+    /// (`MAX_IO_MSRS`, arch/x86/kvm/x86.c).
     private static final int MOST_MSRS = 254;
 
     /// The largest area that Intel SDM 1, 13.5 comes to, with room.
