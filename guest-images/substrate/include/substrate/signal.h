@@ -46,6 +46,9 @@ long signal_send_checked(struct process *process, int signo, const siginfo_t __u
 void itimers_init(struct process *process);
 void itimers_disarm(struct process *process);
 
+/* Takes a signal that the current process ignored while it was traced. False: there is none. */
+bool signal_take_ignored(siginfo_t *info);
+
 /* Takes the lowest of these signals that is pending for the current task: its number, or 0. */
 int signal_take(u64 set, siginfo_t *info);
 /* Those of the set that are pending for the current task. */

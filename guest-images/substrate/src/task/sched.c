@@ -313,6 +313,17 @@ long wait_once(struct wait_queue *q, u64 deadline)
 	return result;
 }
 
+long wait_once_killable(struct wait_queue *q)
+{
+	struct waiter waiter = { .task = current };
+	if (signal_killed())
+		return -ERESTARTSYS;
+	list_push_back(&q->waiters, &waiter.link);
+	wait_uninterrupted();
+	list_remove(&waiter.link);
+	return signal_killed() ? -ERESTARTSYS : 0;
+}
+
 void wake_up_events(struct wait_queue *q, u32 events)
 {
 	struct waiter *waiter;
