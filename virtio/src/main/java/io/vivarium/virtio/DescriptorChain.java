@@ -212,7 +212,8 @@ public final class DescriptorChain implements GuestBytes {
         }
     }
 
-    /// How many buffers it has, one that is in several regions counted for each, for a device to which they mean memory and not bytes.
+    /// How many buffers it has, one that is in several regions counted for each; for a device to
+    /// which they mean memory and not bytes.
     int buffers() {
         return count;
     }
