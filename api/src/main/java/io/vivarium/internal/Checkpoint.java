@@ -14,8 +14,6 @@ import io.vivarium.snapshot.StateReader;
 import io.vivarium.snapshot.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +50,7 @@ public final class Checkpoint implements AutoCloseable {
     public void writeTo(Path path, Optional<Checkpoint> base) throws IOException {
         StateWriter about = new StateWriter();
         about.section(SECTION, SECTION_VERSION, section -> section.u64(map.memory())
-                .bytes(root.digest())
+                .text(root.digest())
                 .list(map.disks(), (StateWriter each, DiskShape disk) -> each.u64(disk.capacity())
                         .flag(disk.readOnly()))
                 .u32(lastProcess));
@@ -96,25 +94,21 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /// What a file says of the guest, besides its machine.
-    private record Saved(long memory, byte[] image, List<DiskShape> disks, int lastProcess) {
+    private record Saved(long memory, String image, List<DiskShape> disks, int lastProcess) {
         static Saved read(StateReader from) {
             return new Saved(
                     from.u64(),
-                    from.bytes(),
+                    from.text(),
                     from.list(disk -> new DiskShape(disk.u64("capacity", Long.MAX_VALUE), disk.flag())),
                     from.u32());
         }
 
         void requireFits(Path path, SandboxSpec spec, RootFile root) {
-            if (!Arrays.equals(image, root.digest())) {
+            if (!image.equals(root.digest())) {
                 throw new InvalidSnapshotFileException(
                         Reason.IMAGE,
                         "%s: the guest has the image with SHA-256 %s, %s has %s"
-                                .formatted(
-                                        path,
-                                        HexFormat.of().formatHex(image),
-                                        spec.image(),
-                                        HexFormat.of().formatHex(root.digest())));
+                                .formatted(path, image, spec.image(), root.digest()));
             }
             if (memory != spec.memory().bytes()) {
                 throw new InvalidSnapshotFileException(
