@@ -7,6 +7,8 @@ import io.vivarium.internal.Guest;
 import io.vivarium.internal.Launcher;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
 
 /// A microVM with a root file system of its own, in which programs run.
 ///
@@ -17,10 +19,12 @@ import java.time.Duration;
 public final class Sandbox implements AutoCloseable {
     private final SandboxSpec spec;
     private final Guest guest;
+    private final List<GuestProcess> readyMade;
 
     Sandbox(SandboxSpec spec, Guest guest) {
         this.spec = spec;
         this.guest = guest;
+        this.readyMade = guest.readyMade().stream().map(GuestProcess::new).toList();
     }
 
     /// Launches a sandbox with the defaults of [SandboxSpec#of].
@@ -115,9 +119,29 @@ public final class Sandbox implements AutoCloseable {
         return new VsockListener(guest.vsock().listen(port));
     }
 
-    /// Saves it, between programs.
+    /// The processes of the template that this sandbox started from, each in the middle of what it waited for
+    /// when the template was made, in the order in which they were [added][Template#withProcess(Command)]. None,
+    // for
+    /// a sandbox of an image. They have streams of their own here, and are used like any from [#start].
+    public List<GuestProcess> readyMade() {
+        return readyMade;
+    }
+
+    /// Saves it, between programs; those that are [#readyMade] go on.
     Checkpoint save() {
-        return guest.save(spec, spec.image().root());
+        return save(readyMade);
+    }
+
+    /// As [#save()], with another one that goes on.
+    Checkpoint save(GuestProcess another) {
+        return save(Stream.concat(readyMade.stream(), Stream.of(another)).toList());
+    }
+
+    private Checkpoint save(List<GuestProcess> goOn) {
+        return guest.save(
+                spec,
+                spec.image().root(),
+                goOn.stream().map(GuestProcess::execution).toList());
     }
 
     /// What it was launched as.

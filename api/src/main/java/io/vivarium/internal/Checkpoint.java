@@ -14,16 +14,25 @@ public final class Checkpoint implements AutoCloseable {
     private final SavedMachine machine;
     private final List<Disk> disks;
     private final int lastProcess;
+    private final List<SavedProcess> processes;
 
     /// @param root the image that it has mapped
     /// @param disks that every guest that goes on from it is to have, each for itself
     /// @param lastProcess the last number of a process that its host has used
-    Checkpoint(MachineMap map, RootFile root, List<Disk> disks, SavedMachine machine, int lastProcess) {
+    /// @param processes that were started by its host and go on
+    Checkpoint(
+            MachineMap map,
+            RootFile root,
+            List<Disk> disks,
+            SavedMachine machine,
+            int lastProcess,
+            List<SavedProcess> processes) {
         this.map = map;
         this.root = root;
         this.disks = disks;
         this.machine = machine;
         this.lastProcess = lastProcess;
+        this.processes = List.copyOf(processes);
     }
 
     /// The memory of a machine that is to go on from it.
@@ -53,6 +62,10 @@ public final class Checkpoint implements AutoCloseable {
 
     int lastProcess() {
         return lastProcess;
+    }
+
+    List<SavedProcess> processes() {
+        return processes;
     }
 
     /// Bytes of memory that it holds, of which pages without content take none.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.ExecInterruptedException;
 import io.vivarium.LaunchFailedException;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
@@ -11,8 +12,11 @@ import io.vivarium.kvm.RegionSpec;
 import io.vivarium.kvm.VcpuStop;
 import io.vivarium.snapshot.SavedMachine;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has
@@ -51,6 +55,9 @@ final class MicroVm implements GuestHost {
         /// The last number of a process that was used before.
         int lastProcess();
 
+        /// The programs that go on.
+        List<SavedProcess> processes();
+
         void restore(Board board);
     }
 
@@ -63,6 +70,7 @@ final class MicroVm implements GuestHost {
         this.agent = new AgentSession(
                 port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
         this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()));
+        guest.adopt(origin.processes());
         try {
             origin.restore(board);
             fittings.connectConsole();
@@ -95,7 +103,12 @@ final class MicroVm implements GuestHost {
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
                             booted -> new MicroVm(
                                     new NewMachine(
-                                            host.kvm(), map.regions(booted.memory(), image), () -> disks, booted, 0),
+                                            host.kvm(),
+                                            map.regions(booted.memory(), image),
+                                            () -> disks,
+                                            booted,
+                                            0,
+                                            List.of()),
                                     CLOSE));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
@@ -118,7 +131,8 @@ final class MicroVm implements GuestHost {
                             checkpoint.regions(),
                             checkpoint::openDisks,
                             checkpoint.machine(),
-                            checkpoint.lastProcess()),
+                            checkpoint.lastProcess(),
+                            checkpoint.processes()),
                     afterwards);
         } catch (KvmException | IllegalStateException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
@@ -138,7 +152,12 @@ final class MicroVm implements GuestHost {
     }
 
     private record NewMachine(
-            Kvm kvm, List<RegionSpec> regions, Supplier<DiskDrives> disks, SavedMachine from, int lastProcess)
+            Kvm kvm,
+            List<RegionSpec> regions,
+            Supplier<DiskDrives> disks,
+            SavedMachine from,
+            int lastProcess,
+            List<SavedProcess> processes)
             implements Origin {
         @Override
         public Board board(Runnable wake) {
@@ -175,6 +194,11 @@ final class MicroVm implements GuestHost {
         }
 
         @Override
+        public List<SavedProcess> processes() {
+            return checkpoint.processes();
+        }
+
+        @Override
         public void restore(Board board) {
             board.reset(checkpoint.machine());
         }
@@ -205,24 +229,80 @@ final class MicroVm implements GuestHost {
     }
 
     @Override
-    public Checkpoint save(SandboxSpec spec, RootFile root) {
+    public Checkpoint save(SandboxSpec spec, RootFile root, List<Execution> goOn) {
+        long limit = Timers.nanos(spec.launchTimeout());
+        long start = System.nanoTime();
+        while (true) {
+            Optional<Checkpoint> saved = saveNow(spec, root, goOn);
+            if (saved.isPresent()) {
+                return saved.get();
+            }
+            long left = limit - (System.nanoTime() - start);
+            if (left <= 0) {
+                throw new IllegalStateException(
+                        "a sandbox is saved when its programs wait, and these did not within %s: %s"
+                                .formatted(
+                                        spec.launchTimeout(),
+                                        goOn.stream().map(Execution::command).toList()));
+            }
+            awaitRest(left);
+        }
+    }
+
+    private void awaitRest(long nanos) {
+        try {
+            if (runner.awaitRest(nanos)) {
+                // It may rest, and somebody of the host's not have finished what he says to it.
+                TimeUnit.MICROSECONDS.sleep(100);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ExecInterruptedException("interrupted while waiting for programs that are to be saved", e);
+        }
+    }
+
+    /// @return empty if frames are on their way, or a program that is to go on does not wait
+    private Optional<Checkpoint> saveNow(SandboxSpec spec, RootFile root, List<Execution> goOn) {
         runner.pause(fittings::kick);
         try {
-            if (!agent.isQuiet()) {
-                throw new IllegalStateException(
-                        "a sandbox is saved between programs: %d of it run, or have not been told all"
-                                .formatted(agent.running()));
+            agent.hold();
+            try {
+                guest.requireAlive();
+                if (agent.running() > goOn.size()) {
+                    throw new IllegalStateException("a sandbox is saved between programs: %d of it run"
+                            .formatted(agent.running() - goOn.size()));
+                }
+                if (!agent.isQuiet() || !goOn.isEmpty() && !runner.rests()) {
+                    return Optional.empty();
+                }
+                List<SavedProcess> processes = new ArrayList<>();
+                for (Execution each : goOn) {
+                    each.save().ifPresent(processes::add);
+                }
+                // What was sent until now would be missing in what they know of their streams.
+                if (processes.size() < goOn.size() || !agent.isQuiet()) {
+                    return Optional.empty();
+                }
+                return Optional.of(checkpoint(spec, root, processes));
+            } finally {
+                agent.release();
             }
+        } finally {
+            runner.resume();
+        }
+    }
+
+    private Checkpoint checkpoint(SandboxSpec spec, RootFile root, List<SavedProcess> processes) {
+        try {
             return new Checkpoint(
                     MachineMap.of(spec, root, fittings.disks()),
                     root,
                     spec.disks(),
                     board.save(HostKvm.get().kvm()),
-                    agent.lastId());
+                    agent.lastId(),
+                    processes);
         } catch (KvmException e) {
             throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
-        } finally {
-            runner.resume();
         }
     }
 
