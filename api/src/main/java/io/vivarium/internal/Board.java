@@ -6,10 +6,12 @@ import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.MmioDevice;
 import io.vivarium.kvm.RegionSpec;
+import io.vivarium.snapshot.MemoryTemplate;
 import io.vivarium.snapshot.SavedMachine;
 import io.vivarium.virtio.VirtioMmioTransport;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// A machine and what a guest finds in it: the [Fittings] that it has now.
 ///
@@ -19,6 +21,7 @@ final class Board implements AutoCloseable {
     private final List<Window> windows;
     private final Machine machine;
     private volatile Fittings fittings;
+    private volatile @Nullable MemoryTemplate origin;
 
     /// @param disks closed with it
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
@@ -84,8 +87,17 @@ final class Board implements AutoCloseable {
 
     /// Goes on where a saved one was, in a machine that has not run.
     void restore(SavedMachine saved) {
+        origin = saved.memory();
         saved.restore(machine, fittings.transports());
         fittings.restored(saved.wakeAfter());
+    }
+
+    /// Its guest has done what all guests do that have just gone on.
+    void observe() {
+        MemoryTemplate from = origin;
+        if (from != null) {
+            from.observe(HostKvm.pageMap(), machine.memory());
+        }
     }
 
     /// Goes on where a saved one was from which a guest went on in this machine before; the devices are [new]

@@ -212,7 +212,12 @@ final class MicroVm implements GuestHost {
     ///
     /// @return completes when the agent is ready
     CompletableFuture<AgentSession.GuestHello> start(Instant now) {
-        CompletableFuture<AgentSession.GuestHello> ready = agent.open(now);
+        // On the thread that runs the guest, which is not closed meanwhile.
+        CompletableFuture<AgentSession.GuestHello> ready = agent.open(now).whenComplete((_, thrown) -> {
+            if (thrown == null) {
+                board.observe();
+            }
+        });
         started = true;
         runner.wake();
         return ready;
