@@ -6,6 +6,7 @@
 
 #include <sanitizer/asan_interface.h>
 #include <stdarg.h>
+#include <substrate/frame.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/sched.h>
@@ -149,6 +150,33 @@ void frame_put(paddr_t frame)
 {
 	frames_free(frame, 0);
 }
+
+u32 frames_lend(u32 *numbers, u32 most)
+{
+	u32 count = MIN(most, kernel.spare);
+	for (u32 i = 0; i < count; i++)
+		numbers[i] = 1000 + kernel.lent++;
+	kernel.spare -= count;
+	return count;
+}
+
+u32 frames_return(u32 *numbers, u32 most)
+{
+	u32 count = MIN(most, kernel.lent);
+	for (u32 i = 0; i < count; i++)
+		numbers[i] = 1000 + --kernel.lent;
+	kernel.spare += count;
+	return count;
+}
+
+void frames_when_short(bool (*take_back)(void))
+{
+	kernel.take_back = take_back;
+}
+
+u64 frames_total(void) { return MEMORY_FRAMES; }
+u64 frames_free_now(void) { return kernel.spare; }
+u64 frames_available(void) { return kernel.spare + kernel.lent; }
 
 void *kmalloc(size_t size)
 {
@@ -299,6 +327,11 @@ long wait_once(struct wait_queue *q, u64 deadline)
 	return idle();
 }
 
+long wait_once_killable(struct wait_queue *q)
+{
+	return wait_once(q, NO_DEADLINE);
+}
+
 void task_wake(struct task *task)
 {
 	CHECK(task == current_task());
@@ -371,6 +404,11 @@ static void iobuf_one(struct iobuf *io, struct iovec *vec, const void *bytes, si
 	readable = good;
 }
 
+void test_iobuf(struct iobuf *io, struct iovec *vec, void *bytes, size_t n)
+{
+	iobuf_one(io, vec, bytes, n, n);
+}
+
 static u8 *iobuf_step(struct iobuf *io, size_t *n)
 {
 	size_t there = readable > io->vec_offset ? readable - io->vec_offset : 0;
@@ -383,6 +421,11 @@ static u8 *iobuf_step(struct iobuf *io, size_t *n)
 	io->vec_offset += *n;
 	io->left -= *n;
 	return at;
+}
+
+void iobuf_init_kernel(struct iobuf *io, struct iovec *vec, void *buf, size_t len)
+{
+	iobuf_one(io, vec, buf, len, len);
 }
 
 size_t iobuf_copy_out(struct iobuf *io, const void *src, size_t n)

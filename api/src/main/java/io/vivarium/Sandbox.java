@@ -25,6 +25,7 @@ public final class Sandbox implements AutoCloseable {
         this.spec = spec;
         this.guest = guest;
         this.readyMade = guest.readyMade().stream().map(GuestProcess::new).toList();
+        guest.vsock().limit(spec.vsockBandwidth(), spec.vsockPacketRate());
     }
 
     /// Launches a sandbox with the defaults of [SandboxSpec#of].
@@ -120,24 +121,73 @@ public final class Sandbox implements AutoCloseable {
     }
 
     /// The processes of the template that this sandbox started from, each in the middle of what it waited for
-    /// when the template was made, in the order in which they were [added][Template#withProcess(Command)]. None,
-    // for
-    /// a sandbox of an image. They have streams of their own here, and are used like any from [#start].
+    /// when the template was made, in the order in which they were [added][Template#withProcess(Command)].
+    /// None, for a sandbox of an image. They have streams of their own here, and are used like any from
+    /// [#start].
     public List<GuestProcess> readyMade() {
         return readyMade;
     }
 
-    /// Saves it, between programs; those that are [#readyMade] go on.
-    Checkpoint save() {
-        return save(readyMade);
+    /// How much of its memory it uses: its guest kernel is asked.
+    ///
+    /// @throws ExecInterruptedException if this thread is interrupted
+    /// @throws SandboxException if the sandbox has ended, or does not answer
+    public MemoryUsage memoryUsage() {
+        return guest.balloon().usage();
     }
 
-    /// As [#save()], with another one that goes on.
-    Checkpoint save(GuestProcess another) {
-        return save(Stream.concat(readyMade.stream(), Stream.of(another)).toList());
+    /// Has it give the host the memory that its programs used and do not use any more; it stays theirs to use, and
+    /// the host provides it anew then. For a sandbox that is kept while it has nothing to do. Its programs wait
+    /// meanwhile: about a tenth of a second for each GiB.
+    ///
+    /// @return how many bytes went back to the host
+    /// @throws ExecInterruptedException if this thread is interrupted
+    /// @throws SandboxException if the sandbox has ended, or does not answer
+    public long reclaimMemory() {
+        return guest.balloon().reclaim(spec.memory().bytes());
     }
 
-    private Checkpoint save(List<GuestProcess> goOn) {
+    /// Saves it as it is, and goes on: the template has its files, its memory and its processes,
+    /// each at the instruction that it was at. It stands still while the memory is copied that it
+    /// has written to since it was launched: some tenths of a millisecond, and as much for each MiB
+    /// (event `io.vivarium.Save` of the flight recorder).
+    ///
+    /// Connections of its programs to the host, and the host's to them, are reset in the sandboxes
+    /// that go on from the template, as those have a host's side of their own; in this one they
+    /// stay.
+    ///
+    /// Processes that are [#readyMade] go on too, and it waits until they wait.
+    ///
+    /// @throws IllegalStateException if another program runs that the host has started; descendants of one may run;
+    ///     also if a ready-made process has ended, or does not come to rest
+    /// @throws ExecInterruptedException if this thread is interrupted
+    /// @throws SandboxException if it has ended, or the host has no memory for the template
+    public Template save() {
+        return Template.saved(this);
+    }
+
+    /// Another sandbox that goes on from where this one is: [#save], and [Template#launch] without the template.
+    ///
+    /// @throws IllegalStateException if a program runs that the host has started; descendants of one may run
+    /// @throws LaunchFailedException if the guest does not come up
+    /// @throws SandboxException if this one has ended, or the host has no memory for the other
+    /// @throws ExecInterruptedException if this thread is interrupted
+    public Sandbox branch() {
+        try (Template template = save()) {
+            return template.launch();
+        }
+    }
+
+    Checkpoint checkpoint() {
+        return checkpoint(readyMade);
+    }
+
+    /// Saves it with another process that goes on.
+    Checkpoint checkpoint(GuestProcess another) {
+        return checkpoint(Stream.concat(readyMade.stream(), Stream.of(another)).toList());
+    }
+
+    private Checkpoint checkpoint(List<GuestProcess> goOn) {
         return guest.save(
                 spec,
                 spec.image().root(),

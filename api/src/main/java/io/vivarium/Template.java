@@ -3,6 +3,9 @@ package io.vivarium;
 
 import io.vivarium.internal.Checkpoint;
 import io.vivarium.internal.Launcher;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -41,18 +44,22 @@ public final class Template implements AutoCloseable {
         return of(SandboxSpec.of(image));
     }
 
+    /// What a sandbox is now.
+    static Template saved(Sandbox sandbox) {
+        return new Template(sandbox.spec(), sandbox.checkpoint());
+    }
+
     /// Has a sandbox that started from this template do some work, and makes a template of what
     /// that leaves. This one stays as it is.
     ///
     /// @param work runs programs to their end; what it throws, this throws
     /// @throws IllegalStateException if it has left a program that it started running, or ended one that was
-    // ready-made;
-    ///     a descendant of one may run on
+    ///     ready-made; a descendant of one may run on
     /// @throws SandboxException if the sandbox cannot be launched or saved
     public Template warmUp(Consumer<Sandbox> work) {
         try (Sandbox sandbox = launch()) {
             work.accept(sandbox);
-            return new Template(spec, sandbox.save());
+            return saved(sandbox);
         }
     }
 
@@ -77,14 +84,12 @@ public final class Template implements AutoCloseable {
     /// ```
     ///
     /// What it has written before and `untilReady` has not read, is read first in every sandbox. Its
-    /// [duration][Exit#duration] is counted from when its sandbox was made, its [usage][Exit#usage] from its start.
-    // This
-    /// template stays as it is; further work and further processes can be added to the new one.
+    /// [duration][Exit#duration] is counted from when its sandbox was made, its [usage][Exit#usage] from its
+    /// start. This template stays as it is; further work and further processes can be added to the new one.
     ///
     /// @param command with [Stdin#pipe] or without standard input, and without a timeout
     /// @param untilReady returns when the program is ready, as it may tell by its output; what it throws, this
-    // throws.
-    ///     Its threads have let go of the streams then
+    ///     throws. Its threads have let go of the streams then
     /// @throws IllegalArgumentException if the command is not such a one
     /// @throws IllegalStateException if the program has ended by then, or does not come to rest within the
     ///     [launch timeout][SandboxSpec#launchTimeout]
@@ -101,8 +106,67 @@ public final class Template implements AutoCloseable {
         try (Sandbox sandbox = launch();
                 GuestProcess process = sandbox.start(command)) {
             untilReady.accept(process);
-            return new Template(spec, sandbox.save(process));
+            return new Template(spec, sandbox.checkpoint(process));
         }
+    }
+
+    /// Opens what [#writeTo(Path)] has written, in this process or another one, on this host or one like it.
+    ///
+    /// All of the file is read, and compared with its digests; it may be changed or deleted
+    /// afterwards. Digests tell damage, and not who wrote it: a file has the sandbox that it holds
+    /// do whatever that does, as an image would.
+    ///
+    /// @param spec with the same image, memory and disks; the rest may differ
+    /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
+    /// @throws IOException if it cannot be read
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    public static Template open(Path file, SandboxSpec spec) throws IOException {
+        return new Template(spec, Checkpoint.open(file, spec, spec.image().root(), Optional.empty()));
+    }
+
+    /// As [#open(Path, SandboxSpec)], for a sandbox with the defaults of [SandboxSpec#of].
+    ///
+    /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
+    /// @throws IOException if it cannot be read
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    public static Template open(Path file, Image image) throws IOException {
+        return open(file, SandboxSpec.of(image));
+    }
+
+    /// As [#open(Path, SandboxSpec)], for what [#writeTo(Path, Template)] has written.
+    ///
+    /// @param parent the one that it was written with, opened from its file
+    /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
+    /// @throws IOException if it cannot be read
+    /// @throws IllegalStateException if the parent is closed, or in no file
+    public static Template open(Path file, SandboxSpec spec, Template parent) throws IOException {
+        return new Template(spec, Checkpoint.open(file, spec, spec.image().root(), Optional.of(parent.checkpoint())));
+    }
+
+    /// Writes it to a file, from which any process of this host, or of one with the same CPU and the same kind of KVM,
+    /// can [open][#open(Path, SandboxSpec)] it.
+    ///
+    /// The file holds all that the sandbox had in memory, whoever may read it has that: only its
+    /// owner may. It takes the place of one that is there at once, when all of it is on stable
+    /// storage; if this process ends before, or the host does, nothing has changed but that a file
+    /// beside it may be left, whose name begins with a dot.
+    ///
+    /// @throws IOException if it cannot be written
+    /// @throws IllegalStateException if this template was closed, or has [ready-made][#withProcess(Command)]
+    ///     processes: a file has none
+    /// @throws SandboxException if nothing was saved yet, and a sandbox cannot be launched for it
+    public void writeTo(Path file) throws IOException {
+        checkpoint().writeTo(file, Optional.empty());
+    }
+
+    /// As [#writeTo(Path)], without the memory that another template has as well: to be opened [with it][#open(Path,
+    /// SandboxSpec, Template)].
+    ///
+    /// @param parent written to a file, or opened from one, best the one that this was warmed up from
+    /// @throws IOException if it cannot be written
+    /// @throws IllegalStateException if one of both was closed, or the parent is in no file
+    public void writeTo(Path file, Template parent) throws IOException {
+        checkpoint().writeTo(file, Optional.of(parent.checkpoint()));
     }
 
     /// Launches a sandbox that starts from it.
@@ -131,7 +195,7 @@ public final class Template implements AutoCloseable {
             Checkpoint saved = checkpoint;
             if (saved == null) {
                 try (Sandbox sandbox = Sandbox.launch(spec)) {
-                    saved = sandbox.save();
+                    saved = sandbox.checkpoint();
                 }
                 checkpoint = saved;
             }

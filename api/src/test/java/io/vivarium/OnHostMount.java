@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
@@ -24,7 +25,9 @@ final class OnHostMount {
 
     /// Takes it away.
     static void unmount(Path directory) throws IOException, InterruptedException {
-        run(List.of("umount", "--lazy", directory.toString()));
+        assertThat(run(List.of("umount", "-l", directory.toString())))
+                .as("umount(8)")
+                .isZero();
     }
 
     private static int run(List<String> argv) throws IOException, InterruptedException {

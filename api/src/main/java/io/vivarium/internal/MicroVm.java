@@ -11,6 +11,7 @@ import io.vivarium.kvm.MachineReport;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.kvm.VcpuStop;
 import io.vivarium.snapshot.SavedMachine;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -69,7 +70,7 @@ final class MicroVm implements GuestHost {
         AgentPort port = new AgentPort(fittings.agentPort(), fittings::isDisconnected);
         this.agent = new AgentSession(
                 port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
-        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()));
+        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()), fittings.balloon());
         guest.adopt(origin.processes());
         try {
             origin.restore(board);
@@ -235,19 +236,53 @@ final class MicroVm implements GuestHost {
 
     @Override
     public Checkpoint save(SandboxSpec spec, RootFile root, List<Execution> goOn) {
-        long limit = Timers.nanos(spec.launchTimeout());
+        SaveEvent event = new SaveEvent();
+        event.begin();
+        try (Taken taken = take(Timers.nanos(spec.launchTimeout()), goOn)) {
+            Checkpoint saved = new Checkpoint(
+                    MachineMap.of(spec, root, taken.disks),
+                    root,
+                    spec.disks(),
+                    taken.machine.finish(),
+                    taken.lastProcess,
+                    taken.processes);
+            event.report(spec, taken.stoodStill, taken.machine.pages());
+            return saved;
+        } catch (KvmException e) {
+            throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
+        }
+    }
+
+    /// What a guest was at one moment, after which it has gone on.
+    ///
+    /// @param stoodStill nanoseconds
+    private record Taken(
+            SavedMachine.Taken machine,
+            List<DiskShape> disks,
+            int lastProcess,
+            List<SavedProcess> processes,
+            long stoodStill)
+            implements AutoCloseable {
+        @Override
+        public void close() {
+            machine.close();
+        }
+    }
+
+    /// @param limit nanoseconds until the programs wait that are to go on
+    private Taken take(long limit, List<Execution> goOn) {
         long start = System.nanoTime();
         while (true) {
-            Optional<Checkpoint> saved = saveNow(spec, root, goOn);
-            if (saved.isPresent()) {
-                return saved.get();
+            Optional<Taken> taken = takeNow(goOn);
+            if (taken.isPresent()) {
+                return taken.get();
             }
             long left = limit - (System.nanoTime() - start);
             if (left <= 0) {
                 throw new IllegalStateException(
                         "a sandbox is saved when its programs wait, and these did not within %s: %s"
                                 .formatted(
-                                        spec.launchTimeout(),
+                                        Duration.ofNanos(limit),
                                         goOn.stream().map(Execution::command).toList()));
             }
             awaitRest(left);
@@ -267,7 +302,8 @@ final class MicroVm implements GuestHost {
     }
 
     /// @return empty if frames are on their way, or a program that is to go on does not wait
-    private Optional<Checkpoint> saveNow(SandboxSpec spec, RootFile root, List<Execution> goOn) {
+    private Optional<Taken> takeNow(List<Execution> goOn) {
+        long start = System.nanoTime();
         runner.pause(fittings::kick);
         try {
             agent.hold();
@@ -288,26 +324,14 @@ final class MicroVm implements GuestHost {
                 if (processes.size() < goOn.size() || !agent.isQuiet()) {
                     return Optional.empty();
                 }
-                return Optional.of(checkpoint(spec, root, processes));
+                SavedMachine.Taken machine = board.take(HostKvm.get().kvm());
+                return Optional.of(
+                        new Taken(machine, fittings.disks(), agent.lastId(), processes, System.nanoTime() - start));
             } finally {
                 agent.release();
             }
         } finally {
             runner.resume();
-        }
-    }
-
-    private Checkpoint checkpoint(SandboxSpec spec, RootFile root, List<SavedProcess> processes) {
-        try {
-            return new Checkpoint(
-                    MachineMap.of(spec, root, fittings.disks()),
-                    root,
-                    spec.disks(),
-                    board.save(HostKvm.get().kvm()),
-                    agent.lastId(),
-                    processes);
-        } catch (KvmException e) {
-            throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
         }
     }
 
