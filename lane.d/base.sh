@@ -156,7 +156,7 @@ copy_libraries() {
 # The options that must be the same when the cache is made and when it is used. No machine code in it: it would be this
 # processor's, which has instructions that the emulated one has not.
 # Nor are classes verified that come straight from the compiler.
-lane_jvm_options="-XX:-BytecodeVerificationRemote -XX:+UnlockDiagnosticVMOptions -XX:-AOTAdapterCaching -XX:-AOTStubCaching -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED"
+lane_jvm_options="-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:-AOTAdapterCaching -XX:-AOTStubCaching -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED"
 
 # Tests that need no KVM, and use of JUnit and AssertJ what the others do.
 lane_rehearsed=(testing.KvmConditionTest testing.KvmKindConditionTest GuestMemoryTest HostFileTest PageMapTest)

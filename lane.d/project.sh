@@ -66,7 +66,7 @@ ARGUMENTS
   tagged_classes
 }
 
-# The classes that have the tag somewhere, and were asked for. JUnit could look for them itself, but it loads every class
+# The classes that have the tag somewhere, and were asked for, what others rest on first. JUnit could look for them itself, but it loads every class
 # there is for that.
 tagged_classes() {
   local module file class asked
@@ -82,6 +82,6 @@ tagged_classes() {
       for asked in "${selection[@]}"; do
         case ".$class" in *".$asked") echo "$class" ;; esac
       done
-    done
-  done | sort
+    done | sort
+  done
 }

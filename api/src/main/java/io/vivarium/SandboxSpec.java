@@ -183,8 +183,9 @@ public final class SandboxSpec {
         return new SandboxSpec(image, resources, defaults, List.copyOf(more));
     }
 
-    /// How many bytes a second its programs and the host may send each other by [Sandbox#connect(int)] and
-    /// [Sandbox#listen], in each direction, all connections together. A pause saves up what comes in a second, no more.
+    /// How many bytes a second its programs and the host may send each other by
+    /// [Sandbox#connect(int)] and [Sandbox#listen], in each direction, all connections together. A
+    /// pause saves up what comes in a second, no more.
     ///
     /// @param bytesPerSecond 1 … [Disk#MAX_RATE]; headers of 44 bytes a packet count too
     public SandboxSpec withVsockBandwidth(long bytesPerSecond) {

@@ -103,8 +103,8 @@ class DynamicProgramsTest {
         try (Image image = Image.directory(root);
                 Sandbox sandbox = Sandbox.launch(image);
                 VsockListener listener = sandbox.listen(6000);
-                GuestProcess python =
-                        sandbox.start(Command.of(PYTHON.toString(), "-c", script).withEnv(ENVIRONMENT))) {
+                GuestProcess python = sandbox.start(
+                        Command.of(PYTHON.toString(), "-c", script).withEnv(ENVIRONMENT))) {
             try (VsockChannel told = listener.accept()) {
                 assertThat(told.inputStream().readAllBytes()).asString().isEqualTo("listening");
             }

@@ -101,7 +101,8 @@ class SandboxMemoryTest {
         try (Template template = Template.of(SPEC).warmUp(sandbox -> {
             fillAndDelete(sandbox, 64);
             assertThat(sandbox.reclaimMemory()).isGreaterThan(60 * MIB);
-            assertThat(sh(sandbox, "busybox head -c 8 /dev/hwrng | busybox wc -c")).isEqualTo("8\n");
+            assertThat(sh(sandbox, "busybox head -c 8 /dev/hwrng | busybox wc -c"))
+                    .isEqualTo("8\n");
         })) {
             String[] random = new String[2];
             for (int i = 0; i < 2; i++) {

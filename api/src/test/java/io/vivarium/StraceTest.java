@@ -61,12 +61,13 @@ class StraceTest {
     @Test
     void everyLineIsAsStraceWritesIt() throws IOException, InterruptedException {
         List<String> inGuest = new ArrayList<>();
-        ExecResult result = sandbox.exec(
-                Command.of("/calls").withWorkingDirectory("/work").onSystemCall(inGuest::add));
+        ExecResult result =
+                sandbox.exec(Command.of("/calls").withWorkingDirectory("/work").onSystemCall(inGuest::add));
         Path trace = Files.createTempFile("vivarium-test-", ".strace");
         Path directory = Files.createTempDirectory("vivarium-test-");
         try {
-            Process host = new ProcessBuilder("strace", "-f", root.resolve("calls").toString())
+            Process host = new ProcessBuilder(
+                            "strace", "-f", root.resolve("calls").toString())
                     .directory(directory.toFile())
                     .redirectInput(Path.of("/dev/null").toFile())
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)
@@ -82,7 +83,8 @@ class StraceTest {
         }
     }
 
-    /// The lines of each thread, in the order in which threads came; calls that another thread's line cut in two put together.
+    /// The lines of each thread, in the order in which threads came; calls that another thread's line cut in two put
+    // together.
     private static List<List<String>> byThread(List<String> lines) {
         Map<Integer, List<String>> threads = new TreeMap<>();
         Map<Integer, String> begun = new TreeMap<>();

@@ -9,7 +9,6 @@ import io.vivarium.virtio.BalloonStatistics;
 import io.vivarium.virtio.BalloonStatistics.Tag;
 import io.vivarium.virtio.VirtioBalloon;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;

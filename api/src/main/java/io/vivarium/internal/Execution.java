@@ -66,7 +66,8 @@ public final class Execution implements AutoCloseable {
         int id = guest.agent().newId();
         Captured stdout = Captured.of(guest, id, Stream.STDOUT, command.stdoutConsumer(), command.outputLimit());
         Captured stderr = Captured.of(guest, id, Stream.STDERR, command.stderrConsumer(), command.outputLimit());
-        try (Execution execution = new Execution(guest, command, new Program(id, stdout.sink, stderr.sink, trace(guest, id, command)))) {
+        try (Execution execution =
+                new Execution(guest, command, new Program(id, stdout.sink, stderr.sink, trace(guest, id, command)))) {
             execution.spawn(spec);
             stdout.start();
             stderr.start();
@@ -85,7 +86,8 @@ public final class Execution implements AutoCloseable {
                     "start with a consumer of output: a started process has streams to read");
         }
         int id = guest.agent().newId();
-        Program program = new Program(id, pipe(guest, id, Stream.STDOUT), pipe(guest, id, Stream.STDERR), trace(guest, id, command));
+        Program program = new Program(
+                id, pipe(guest, id, Stream.STDOUT), pipe(guest, id, Stream.STDERR), trace(guest, id, command));
         Execution execution = new Execution(guest, command, program);
         try {
             execution.spawn(spec);

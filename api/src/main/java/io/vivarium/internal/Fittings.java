@@ -18,8 +18,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// The devices that one guest has: console with the agent's port, sockets, randomness, balloon, disks, wake timer, reset line. A guest that
-/// has the machine after it gets others, so that nothing in them is left of the first.
+/// The devices that one guest has: console with the agent's port, sockets, randomness, balloon, disks,
+/// wake timer, reset line. A guest that has the machine after it gets others, so that nothing in them
+/// is left of the first.
 ///
 /// Thread-safe.
 final class Fittings {
@@ -62,8 +63,8 @@ final class Fittings {
 
     private void add(VirtioDevice device) {
         int irq = MachineMap.irq(transports.size());
-        transports.add(new VirtioMmioTransport(
-                device, machine.memory(), () -> interrupt(irq), FaultPolicy.END_MACHINE));
+        transports.add(
+                new VirtioMmioTransport(device, machine.memory(), () -> interrupt(irq), FaultPolicy.END_MACHINE));
     }
 
     /// How many virtio devices a guest with these disks has.

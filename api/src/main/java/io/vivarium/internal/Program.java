@@ -56,7 +56,8 @@ final class Program {
         return stderr;
     }
 
-    @Nullable TraceFeed trace() {
+    @Nullable
+    TraceFeed trace() {
         return trace;
     }
 

@@ -67,7 +67,9 @@ class HaltTest {
                     .isEqualTo(HLT);
             board.machine().vcpu(0).write(regs);
             board.machine().setHalted(0, false);
-            return board.save(host.kvm());
+            try (SavedMachine.Taken taken = board.take(host.kvm())) {
+                return taken.finish();
+            }
         }
     }
 }

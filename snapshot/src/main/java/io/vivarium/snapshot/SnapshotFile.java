@@ -80,6 +80,10 @@ public final class SnapshotFile implements AutoCloseable {
         ByteBuffer start = ByteBuffer.allocate(PRELUDE).order(ByteOrder.LITTLE_ENDIAN);
         Digests.readFully(channel, start, 0);
         this.prelude = prelude(start.flip());
+        // Before as many bytes are set aside as a file asks for that does not have them.
+        if (channel.size() < PRELUDE + (long) prelude.headerLength) {
+            throw truncated();
+        }
         byte[] header = new byte[prelude.headerLength];
         if (Digests.readFully(channel, ByteBuffer.wrap(header), PRELUDE) < header.length) {
             throw truncated();

@@ -12,7 +12,8 @@ record ArgumentType(boolean late, Printer printer) {
     @FunctionalInterface
     interface Printer {
         /// The argument as text; null when strace does not show it.
-        @Nullable String print(Call call, int index);
+        @Nullable
+        String print(Call call, int index);
     }
 
     static ArgumentType early(Printer printer) {

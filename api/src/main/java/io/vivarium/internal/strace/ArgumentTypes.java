@@ -72,9 +72,7 @@ final class ArgumentTypes {
         early(types, "node_mode", (Call call, int i) -> Structures.fileMode(call.integer(i) & 0xffff));
         early(types, "device", (Call call, int i) -> {
             int type = call.integer(i - 1) & 0170000;
-            return type == 0020000 || type == 0060000
-                    ? Text.device(Integer.toUnsignedLong(call.integer(i)))
-                    : null;
+            return type == 0020000 || type == 0060000 ? Text.device(Integer.toUnsignedLong(call.integer(i))) : null;
         });
         early(
                 types,
@@ -143,27 +141,21 @@ final class ArgumentTypes {
             Symbols symbols = Symbols.of(set);
             early(types, set, (Call call, int i) -> symbols.nameOrRemark(Integer.toUnsignedLong(call.integer(i))));
         }
-        early(
-                types,
-                "rusage_who",
-                (Call call, int i) -> Symbols.of("rusage_who").name(Integer.toUnsignedLong(call.integer(i))));
+        early(types, "rusage_who", (Call call, int i) -> Symbols.of("rusage_who")
+                .name(Integer.toUnsignedLong(call.integer(i))));
         early(types, "statx_flags", (Call call, int i) -> statxFlags(call.integer(i)));
         early(types, "open_flags", (Call call, int i) -> openFlags(Integer.toUnsignedLong(call.integer(i))));
-        early(
-                types,
-                "open_only_flags",
-                (Call call, int i) -> Symbols.of("open_flags").flags(Integer.toUnsignedLong(call.integer(i))));
+        early(types, "open_only_flags", (Call call, int i) -> Symbols.of("open_flags")
+                .flags(Integer.toUnsignedLong(call.integer(i))));
         early(
                 types,
                 "creation_mode",
-                (Call call, int i) -> (call.integer(i - 1) & O_CREAT) != 0
-                                || (call.integer(i - 1) & O_TMPFILE) == O_TMPFILE
-                        ? Text.mode(call.integer(i) & 0xffff)
-                        : null);
-        early(
-                types,
-                "mmap_protection",
-                (Call call, int i) -> Symbols.of("mmap_protection").flags(call.argument(i), "PROT_NONE"));
+                (Call call, int i) ->
+                        (call.integer(i - 1) & O_CREAT) != 0 || (call.integer(i - 1) & O_TMPFILE) == O_TMPFILE
+                                ? Text.mode(call.integer(i) & 0xffff)
+                                : null);
+        early(types, "mmap_protection", (Call call, int i) -> Symbols.of("mmap_protection")
+                .flags(call.argument(i), "PROT_NONE"));
         early(types, "mmap_flags", (Call call, int i) -> mmapFlags(call.argument(i)));
         early(
                 types,
@@ -212,20 +204,16 @@ final class ArgumentTypes {
     }
 
     private static void memory(Map<String, ArgumentType> types) {
-        early(
-                types,
-                "path",
-                (Call call, int i) -> call.before(i, 0).map(ArgumentTypes::text).orElse(address(call, i)));
-        early(
-                types,
-                "in_buffer",
-                (Call call, int i) -> call.before(i, 0).map(ArgumentTypes::text).orElse(address(call, i)));
+        early(types, "path", (Call call, int i) -> call.before(i, 0)
+                .map(ArgumentTypes::text)
+                .orElse(address(call, i)));
+        early(types, "in_buffer", (Call call, int i) -> call.before(i, 0)
+                .map(ArgumentTypes::text)
+                .orElse(address(call, i)));
         for (String name : List.of("out_buffer", "out_path")) {
-            late(
-                    types,
-                    name,
-                    (Call call, int i) ->
-                            call.after(i, 0).map(piece -> buffer(call, piece)).orElse(address(call, i)));
+            late(types, name, (Call call, int i) -> call.after(i, 0)
+                    .map(piece -> buffer(call, piece))
+                    .orElse(address(call, i)));
         }
         late(types, "out_random", (Call call, int i) -> call.after(i, 0)
                 .map(piece -> Text.hexQuoted(piece.bytes(), piece.cut()))
@@ -292,15 +280,13 @@ final class ArgumentTypes {
     }
 
     private static ArgumentType.Printer in(int bytes, Function<ByteBuffer, String> printer) {
-        return (Call call, int i) -> call.before(i, bytes)
-                .map(piece -> printer.apply(piece.bytes()))
-                .orElse(address(call, i));
+        return (Call call, int i) ->
+                call.before(i, bytes).map(piece -> printer.apply(piece.bytes())).orElse(address(call, i));
     }
 
     private static ArgumentType.Printer out(int bytes, Function<ByteBuffer, String> printer) {
-        return (Call call, int i) -> call.after(i, bytes)
-                .map(piece -> printer.apply(piece.bytes()))
-                .orElse(address(call, i));
+        return (Call call, int i) ->
+                call.after(i, bytes).map(piece -> printer.apply(piece.bytes())).orElse(address(call, i));
     }
 
     private static String integers(ByteBuffer at) {
@@ -315,18 +301,10 @@ final class ArgumentTypes {
         late(types, "out_statx", out(256, Structures::statx));
         late(types, "out_statfs", out(120, Structures::statfs));
         early(types, "open_how", in(24, Structures::openHow));
-        early(
-                types,
-                "in_times",
-                in(32, at -> "[%s, %s]".formatted(futureTime(at, 0), futureTime(at, 16))));
-        early(
-                types,
-                "in_timevals",
-                in(32, at -> "[%s, %s]".formatted(Structures.timeval(at, 0), Structures.timeval(at, 16))));
-        early(
-                types,
-                "in_utimbuf",
-                in(16, at -> "{actime=%d, modtime=%d}".formatted(at.getLong(0), at.getLong(8))));
+        early(types, "in_times", in(32, at -> "[%s, %s]".formatted(futureTime(at, 0), futureTime(at, 16))));
+        early(types, "in_timevals", in(32, at -> "[%s, %s]"
+                .formatted(Structures.timeval(at, 0), Structures.timeval(at, 16))));
+        early(types, "in_utimbuf", in(16, at -> "{actime=%d, modtime=%d}".formatted(at.getLong(0), at.getLong(8))));
         early(types, "in_timespec", in(16, at -> Structures.timespec(at, 0)));
         late(types, "out_timespec", out(16, at -> Structures.timespec(at, 0)));
         late(types, "remaining_timespec", out(16, at -> Structures.timespec(at, 0)));
@@ -343,9 +321,12 @@ final class ArgumentTypes {
         late(types, "out_utsname", out(390, Structures::utsname));
         late(types, "out_sysinfo", out(112, Structures::sysinfo));
         early(types, "in_ids", in(0, ArgumentTypes::integers));
-        late(types, "out_ids", (Call call, int i) -> call.integer(0) == 0
-                ? address(call, i)
-                : out(0, ArgumentTypes::integers).print(call, i));
+        late(
+                types,
+                "out_ids",
+                (Call call, int i) -> call.integer(0) == 0
+                        ? address(call, i)
+                        : out(0, ArgumentTypes::integers).print(call, i));
         late(types, "fcntl_argument", ArgumentTypes::fcntl);
         late(types, "ioctl_argument", ArgumentTypes::ioctl);
         early(types, "in_epoll_event", in(12, at -> epollEvent(at, 0)));
@@ -391,13 +372,15 @@ final class ArgumentTypes {
             case "F_SETFD" -> call.integer(index) == 1 ? "FD_CLOEXEC" : Text.hex(call.integer(index));
             case "F_SETFL" -> openFlags(Integer.toUnsignedLong(call.integer(index)));
             case "F_ADD_SEALS" -> Symbols.of("seals").flags(call.integer(index));
-            case "F_GETLK", "F_OFD_GETLK" -> call.after(index, 32)
-                    .or(() -> call.before(index, 32))
-                    .map(piece -> Structures.flock(piece.bytes(), true))
-                    .orElse(address(call, index));
-            case "F_SETLK", "F_SETLKW", "F_OFD_SETLK", "F_OFD_SETLKW" -> call.before(index, 32)
-                    .map(piece -> Structures.flock(piece.bytes(), false))
-                    .orElse(address(call, index));
+            case "F_GETLK", "F_OFD_GETLK" ->
+                call.after(index, 32)
+                        .or(() -> call.before(index, 32))
+                        .map(piece -> Structures.flock(piece.bytes(), true))
+                        .orElse(address(call, index));
+            case "F_SETLK", "F_SETLKW", "F_OFD_SETLK", "F_OFD_SETLKW" ->
+                call.before(index, 32)
+                        .map(piece -> Structures.flock(piece.bytes(), false))
+                        .orElse(address(call, index));
             default -> Integer.toString(call.integer(index));
         };
     }
@@ -488,12 +471,15 @@ final class ArgumentTypes {
                             .map(piece -> "[" + piece.bytes().getInt(0) + "]")
                             .orElse(address(call, i));
         });
-        early(types, "clone_tls", (Call call, int i) -> (call.argument(0) & CLONE_SETTLS) != 0
-                ? "tls=" + address(call, i)
-                : null);
-        early(types, "clone_child_tid", (Call call, int i) -> (call.argument(0) & CLONE_CHILD_POINTERS) != 0
-                ? "child_tidptr=" + address(call, i)
-                : null);
+        early(
+                types,
+                "clone_tls",
+                (Call call, int i) -> (call.argument(0) & CLONE_SETTLS) != 0 ? "tls=" + address(call, i) : null);
+        early(
+                types,
+                "clone_child_tid",
+                (Call call, int i) ->
+                        (call.argument(0) & CLONE_CHILD_POINTERS) != 0 ? "child_tidptr=" + address(call, i) : null);
         early(types, "clone_args", in(64, ArgumentTypes::cloneArguments));
     }
 
@@ -510,7 +496,8 @@ final class ArgumentTypes {
     /// `struct clone_args` of clone3(2), 64 bytes in its first version.
     private static String cloneArguments(ByteBuffer at) {
         long flags = at.getLong(0);
-        StringBuilder out = new StringBuilder("{flags=").append(Symbols.of("clone_flags").flags(flags));
+        StringBuilder out =
+                new StringBuilder("{flags=").append(Symbols.of("clone_flags").flags(flags));
         if ((flags & 0x1000 /* CLONE_PIDFD */) != 0) {
             out.append(", pidfd=").append(Text.address(at.getLong(8)));
         }
@@ -543,16 +530,20 @@ final class ArgumentTypes {
             default -> Integer.toUnsignedString(call.integer(i));
         });
         early(types, "futex_timeout", (Call call, int i) -> switch (futexCommand(call)) {
-            case "FUTEX_WAIT", "FUTEX_WAIT_BITSET", "FUTEX_LOCK_PI", "FUTEX_WAIT_REQUEUE_PI" -> call.before(i, 16)
-                    .map(piece -> Structures.timespec(piece.bytes(), 0))
-                    .orElse(address(call, i));
+            case "FUTEX_WAIT", "FUTEX_WAIT_BITSET", "FUTEX_LOCK_PI", "FUTEX_WAIT_REQUEUE_PI" ->
+                call.before(i, 16)
+                        .map(piece -> Structures.timespec(piece.bytes(), 0))
+                        .orElse(address(call, i));
             case "FUTEX_REQUEUE", "FUTEX_CMP_REQUEUE", "FUTEX_WAKE_OP", "FUTEX_CMP_REQUEUE_PI" ->
                 Integer.toUnsignedString(call.integer(i));
             default -> null;
         });
         early(types, "futex_address2", (Call call, int i) -> switch (futexCommand(call)) {
-            case "FUTEX_REQUEUE", "FUTEX_CMP_REQUEUE", "FUTEX_WAKE_OP", "FUTEX_CMP_REQUEUE_PI", "FUTEX_WAIT_REQUEUE_PI" ->
-                address(call, i);
+            case "FUTEX_REQUEUE",
+                    "FUTEX_CMP_REQUEUE",
+                    "FUTEX_WAKE_OP",
+                    "FUTEX_CMP_REQUEUE_PI",
+                    "FUTEX_WAIT_REQUEUE_PI" -> address(call, i);
             case "FUTEX_WAIT_BITSET" -> address(call, i);
             default -> null;
         });
@@ -576,9 +567,7 @@ final class ArgumentTypes {
         });
         early(types, "socket_protocol", (Call call, int i) -> {
             boolean internet = call.integer(0) == 2 || call.integer(0) == 10;
-            return internet
-                    ? Symbols.of("socket_protocol").name(call.integer(i))
-                    : Integer.toString(call.integer(i));
+            return internet ? Symbols.of("socket_protocol").name(call.integer(i)) : Integer.toString(call.integer(i));
         });
         early(types, "in_sockaddr", in(0, Structures::sockaddr));
         late(types, "out_sockaddr", out(0, Structures::sockaddr));
@@ -617,7 +606,10 @@ final class ArgumentTypes {
                         header.getInt(8),
                         vector(pieces.subList(3, pieces.size()), Text.address(header.getLong(16))),
                         header.getLong(24),
-                        control > 0 ? ", msg_control=" + Structures.control(pieces.get(2).bytes()) : "",
+                        control > 0
+                                ? ", msg_control="
+                                        + Structures.control(pieces.get(2).bytes())
+                                : "",
                         control,
                         Symbols.of("message_flags").flags(Integer.toUnsignedLong(header.getInt(48))));
     }

@@ -8,7 +8,8 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// Puts trace records together to the lines that `strace -f` prints: a call and its result on one line, unless another thread
+/// Puts trace records together to the lines that `strace -f` prints: a call and its result on one line, unless another
+// thread
 /// has something to say in between.
 ///
 /// Not thread-safe.
@@ -50,9 +51,12 @@ public final class StraceLines {
             case TraceRecord.Left left -> leave(thread, left);
             case TraceRecord.Signalled signalled -> {
                 breakOff(thread);
-                print(thread, "--- %s %s ---"
-                        .formatted(
-                                Structures.signal(signalled.info().getInt(0)), Structures.siginfo(signalled.info())));
+                print(
+                        thread,
+                        "--- %s %s ---"
+                                .formatted(
+                                        Structures.signal(signalled.info().getInt(0)),
+                                        Structures.siginfo(signalled.info())));
             }
             case TraceRecord.Stopped stopped -> {
                 breakOff(thread);
@@ -208,9 +212,7 @@ public final class StraceLines {
         if (call.failed()) {
             Symbols errno = Symbols.of("errno");
             String name = errno.name(-result, "");
-            return name.isEmpty()
-                    ? Long.toString(result)
-                    : "-1 %s (%s)".formatted(name, errno.text(-result));
+            return name.isEmpty() ? Long.toString(result) : "-1 %s (%s)".formatted(name, errno.text(-result));
         }
         return switch (call.name()) {
             case "mmap", "mremap", "brk" -> Text.hex(result);
@@ -226,7 +228,8 @@ public final class StraceLines {
         return switch (Symbols.of("fcntl_command").name(call.integer(1))) {
             case "F_GETFD" -> result == 1 ? "0x1 (flags FD_CLOEXEC)" : Text.hex(result);
             case "F_GETFL" -> Text.hex(result) + " (flags " + ArgumentTypes.openFlags(result) + ")";
-            case "F_GET_SEALS" -> Text.hex(result) + " (seals " + Symbols.of("seals").flags(result) + ")";
+            case "F_GET_SEALS" ->
+                Text.hex(result) + " (seals " + Symbols.of("seals").flags(result) + ")";
             default -> Long.toString(result);
         };
     }

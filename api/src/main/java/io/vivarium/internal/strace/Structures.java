@@ -6,7 +6,8 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Structures of the x86-64 system call interface. Each takes bytes of which the caller has looked that there are enough
+/// Structures of the x86-64 system call interface. Each takes bytes of which the caller has looked that there are
+// enough
 /// (the sizes beside the names); offsets are those of the UAPI headers.
 final class Structures {
     private static final int S_IFMT = 0170000;
@@ -240,7 +241,10 @@ final class Structures {
         }
         String name = signal(signal);
         StringBuilder out = new StringBuilder("{si_signo=").append(name).append(", si_code=");
-        out.append(code > 0 && code < 0x80 ? ofSignal(name, code) : Symbols.of("si_code").name(code));
+        out.append(
+                code > 0 && code < 0x80
+                        ? ofSignal(name, code)
+                        : Symbols.of("si_code").name(code));
         if (name.equals("SIGCHLD") && code > 0) {
             int status = at.getInt(24);
             out.append(", si_pid=%d, si_uid=%d, si_status=%s, si_utime=%d, si_stime=%d"

@@ -46,8 +46,7 @@ final class Symbols {
                     sets.put(line.substring(1, line.length() - 1), current);
                 } else if (!line.startsWith("#")) {
                     String[] words = line.split(" ", 3);
-                    current.symbols.add(
-                            new Symbol(words[0], Long.decode(words[1]), words.length > 2 ? words[2] : ""));
+                    current.symbols.add(new Symbol(words[0], Long.decode(words[1]), words.length > 2 ? words[2] : ""));
                 }
             }
         } catch (IOException e) {

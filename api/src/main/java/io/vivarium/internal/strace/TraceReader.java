@@ -57,7 +57,8 @@ public final class TraceReader {
         }
         byte[] bytes = from.readNBytes(length);
         if (bytes.length < length) {
-            throw new MalformedRecordException("a trace record that ends after %d of %d bytes".formatted(bytes.length, length));
+            throw new MalformedRecordException(
+                    "a trace record that ends after %d of %d bytes".formatted(bytes.length, length));
         }
         return parse(little(bytes));
     }
@@ -80,7 +81,8 @@ public final class TraceReader {
                 yield new TraceRecord.Left(process, thread, result, pieces(in));
             }
             case SIGNALLED -> new TraceRecord.Signalled(process, thread, exactly(in, SIGINFO_BYTES));
-            case STOPPED -> new TraceRecord.Stopped(process, thread, exactly(in, 4).getInt());
+            case STOPPED ->
+                new TraceRecord.Stopped(process, thread, exactly(in, 4).getInt());
             case ENDED -> {
                 ByteBuffer rest = exactly(in, 8);
                 yield new TraceRecord.Ended(process, thread, rest.getInt(), rest.getInt());
@@ -120,7 +122,8 @@ public final class TraceReader {
             int flags = Byte.toUnsignedInt(in.get());
             int length = Short.toUnsignedInt(in.getShort());
             if (argument >= ARGUMENTS || flags > 3) {
-                throw new MalformedRecordException("a piece of argument %d with flags %d".formatted(argument, flags));
+                throw new MalformedRecordException(
+                        "a trace record with a piece of argument %d with flags %d".formatted(argument, flags));
             }
             need(in, length);
             ByteBuffer bytes = in.slice(in.position(), length).order(ByteOrder.LITTLE_ENDIAN);
