@@ -28,26 +28,45 @@ public final class Checkpoint implements AutoCloseable {
     private final SavedMachine machine;
     private final List<Disk> disks;
     private final int lastProcess;
+    private final List<SavedProcess> processes;
 
     /// Of the file that has it; null while none has.
     private volatile @Nullable String file;
 
+    /// One in which no program goes on.
+    Checkpoint(MachineMap map, RootFile root, List<Disk> disks, SavedMachine machine, int lastProcess) {
+        this(map, root, disks, machine, lastProcess, List.of());
+    }
+
     /// @param root the image that it has mapped
     /// @param disks that every guest that goes on from it is to have, each for itself
     /// @param lastProcess the last number of a process that its host has used
-    Checkpoint(MachineMap map, RootFile root, List<Disk> disks, SavedMachine machine, int lastProcess) {
+    /// @param processes that were started by its host and go on
+    Checkpoint(
+            MachineMap map,
+            RootFile root,
+            List<Disk> disks,
+            SavedMachine machine,
+            int lastProcess,
+            List<SavedProcess> processes) {
         this.map = map;
         this.root = root;
         this.disks = disks;
         this.machine = machine;
         this.lastProcess = lastProcess;
+        this.processes = List.copyOf(processes);
     }
 
     /// Writes it to a file, in the place of one that may be there.
     ///
     /// @param base of which the file is to hold only the differences, and which is in a file itself
-    /// @throws IllegalStateException if this one or the base is closed, or the base is in no file
+    /// @throws IllegalStateException if this one or the base is closed, the base is in no file, or this has processes
+    ///     that go on
     public void writeTo(Path path, Optional<Checkpoint> base) throws IOException {
+        if (!processes.isEmpty()) {
+            throw new IllegalStateException("a file cannot have ready-made processes, and this has "
+                    + processes.stream().map(SavedProcess::command).toList());
+        }
         StateWriter about = new StateWriter();
         about.section(SECTION, SECTION_VERSION, section -> section.u64(map.memory())
                 .text(root.digest())
@@ -150,6 +169,10 @@ public final class Checkpoint implements AutoCloseable {
 
     int lastProcess() {
         return lastProcess;
+    }
+
+    List<SavedProcess> processes() {
+        return processes;
     }
 
     /// Bytes of memory that it holds, of which pages without content take none.

@@ -89,6 +89,38 @@ class MemoryTemplateTest {
         }
     }
 
+    /// What the second has written to, the third has pages for; the content stays the template's.
+    @Test
+    void pagesThatMachinesWriteToAtOnceAreMadeAtOnce() {
+        put(memory, 0x1000, 1);
+        put(memory, 0x2000, 2);
+        put(memory, 0x5000, 3);
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory);
+                PageMap pageMap = PageMap.open()) {
+            for (int i = 0; i < 2; i++) {
+                GuestMemory machine = from(template);
+                template.prepare(machine);
+                put(machine, 0x2000, 20 + i);
+                put(machine, template.coveredFrom(0), 4);
+                template.observe(pageMap, machine);
+                assertThat(ownPages(pageMap, machine)).isEqualTo(2);
+            }
+            GuestMemory third = from(template);
+            template.prepare(third);
+            assertThat(ownPages(pageMap, third)).isEqualTo(1);
+            assertThat(get(third, 0x2000)).isEqualTo(2);
+            assertThat(template.putBack(pageMap, third)).containsExactly(0x2000L);
+        }
+    }
+
+    private static long ownPages(PageMap pageMap, GuestMemory machine) {
+        long[] pages = {0};
+        machine.regions()
+                .forEach(region -> pageMap.forEachOwn(
+                        region.memory(), (long _, long length) -> pages[0] += length / PageMap.PAGE_SIZE));
+        return pages[0];
+    }
+
     @Test
     void readOnlyRegionsAreNotPartOfIt() {
         put(memory, 0, 1);
