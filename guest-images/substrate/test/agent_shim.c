@@ -327,6 +327,11 @@ long wait_once(struct wait_queue *q, u64 deadline)
 	return idle();
 }
 
+long wait_once_killable(struct wait_queue *q)
+{
+	return wait_once(q, NO_DEADLINE);
+}
+
 void task_wake(struct task *task)
 {
 	CHECK(task == current_task());
@@ -416,6 +421,11 @@ static u8 *iobuf_step(struct iobuf *io, size_t *n)
 	io->vec_offset += *n;
 	io->left -= *n;
 	return at;
+}
+
+void iobuf_init_kernel(struct iobuf *io, struct iovec *vec, void *buf, size_t len)
+{
+	iobuf_one(io, vec, buf, len, len);
 }
 
 size_t iobuf_copy_out(struct iobuf *io, const void *src, size_t n)

@@ -9,6 +9,8 @@
 #include "../src/agent/protocol.h"
 #include "agent_shim.h"
 
+#include <substrate/trace.h>
+
 /* ---- the host's side ---- */
 
 static void add32(struct bytes *b, u32 v) { bytes_add(b, &v, 4); }
@@ -52,7 +54,7 @@ static struct bytes hello(u32 version, u64 realtime)
 }
 
 struct program {
-	u32 flags, stdout_window, stderr_window;
+	u32 flags, stdout_window, stderr_window, trace_window, rows, columns;
 	const char *workdir, *path, *argv[5], *envp[5];
 };
 
@@ -78,6 +80,12 @@ static struct bytes spawn_payload(const struct program *p)
 	add32(&b, envc);
 	for (u32 i = 0; i < envc; i++)
 		add_string(&b, p->envp[i]);
+	if (p->flags & SPAWN_TRACE)
+		add32(&b, p->trace_window);
+	if (p->flags & SPAWN_TERMINAL) {
+		add32(&b, p->rows);
+		add32(&b, p->columns);
+	}
 	return b;
 }
 
@@ -443,7 +451,7 @@ static void malformed_spawns(void)
 	good.data[38] = 0;
 	send_frame(FRAME_SPAWN, 1, good.data, good.length);
 	expect_refused(FRAME_SPAWN, "a string holds a NUL");
-	p.flags = 8;
+	p.flags = 16;
 	struct bytes flags = spawn_payload(&p);
 	send_frame(FRAME_SPAWN, 1, flags.data, flags.length);
 	expect_refused(FRAME_SPAWN, "unknown flags");
@@ -642,6 +650,49 @@ static void no_credit(void)
 	expect(FRAME_STDOUT, 1);
 	CHECK_EQ(reply.payload[0], 'l');
 	expect_nothing();
+}
+
+static bool window_arrives(void)
+{
+	kernel.outside = NULL;
+	give_window(1, 3, 10000);
+	poll_all();
+	return true;
+}
+
+static void trace_waits_for_room_of_a_record(void)
+{
+	struct program p = { .flags = SPAWN_TRACE, .argv = { "/bin/x" }, .trace_window = TRACE_RECORD_MAX };
+	greet();
+	send_spawn(1, &p);
+	expect(FRAME_SPAWNED, 1);
+	CHECK(agent_trace_wait(kernel.process));
+	agent_trace(kernel.process, "record", 6);
+	agent_flush();
+	expect(FRAME_TRACE, 1);
+	CHECK(reply.length == 6 && memcmp(reply.payload, "record", 6) == 0);
+	kernel.outside = window_arrives;
+	CHECK(agent_trace_wait(kernel.process));
+	agent_trace(kernel.process, "another", 7);
+	agent_flush();
+	expect(FRAME_TRACE, 1);
+	test_exit(0);
+	expect(FRAME_EXITED, 1);
+}
+
+static void lost_records_are_told(void)
+{
+	struct program p = { .flags = SPAWN_TRACE, .argv = { "/bin/x" }, .trace_window = 1 };
+	greet();
+	send_spawn(1, &p);
+	expect(FRAME_SPAWNED, 1);
+	kernel.outside = signal_arrives;
+	CHECK(!agent_trace_wait(kernel.process));
+	CHECK(!agent_trace_wait(kernel.process));
+	test_exit(0);
+	expect(FRAME_TRACE_LOST, 1);
+	CHECK(reply.length == 8 && reply32(0) == 2);
+	expect(FRAME_EXITED, 1);
 }
 
 static void unreadable_memory(void)
@@ -1155,6 +1206,8 @@ int main(void)
 		{ "output is one frame and one doorbell", output_is_one_frame_and_one_doorbell },
 		{ "merged output", merged_output },
 		{ "no credit", no_credit },
+		{ "trace waits for room of a record", trace_waits_for_room_of_a_record },
+		{ "lost records are told", lost_records_are_told },
 		{ "unreadable memory", unreadable_memory },
 		{ "long output", long_output },
 		{ "long output with pauses", long_output_with_pauses },

@@ -28,6 +28,13 @@ void console_flush(void);
 void agent_process_ended(struct process *process);
 /* A system call that does not exist was made; counted for the program of the host that the process descends from. */
 void agent_process_unsupported(struct process *process, u32 nr);
+/*
+ * Waits until the host has room for a record of TRACE_RECORD_MAX bytes. False when there is nobody to tell it to: the program of
+ * the host that the process descends from has ended, or SIGKILL came, which counts as a record lost.
+ */
+bool agent_trace_wait(const struct process *process);
+/* Sends the record, for which the caller has waited. */
+void agent_trace(const struct process *process, const void *record, size_t n);
 /* Rings the doorbell that is owed for what was told to the host, if any is. */
 void agent_flush(void);
 

@@ -44,6 +44,8 @@ struct waiter {
 
 /* Sleeps until woken through `q` (NULL: only by the deadline or a signal). 0, -ERESTARTSYS or -ETIMEDOUT. */
 long wait_once(struct wait_queue *q, u64 deadline);
+/* The same, but of signals only SIGKILL ends it. 0 or -ERESTARTSYS. */
+long wait_once_killable(struct wait_queue *q);
 void wake_up(struct wait_queue *q);     /* all of them */
 void wake_up_one(struct wait_queue *q); /* the first */
 /* As wake_up, for those who can tell apart what they wait for: POLL* bits. */

@@ -33,6 +33,8 @@ void child_state_info(siginfo_t *info, const struct process *child, int code, in
 bool signals_stop(void);
 /* The thread has to end, stopped or not: the process does, another thread executes a program, or SIGKILL came. */
 bool signal_ends(const struct task *task);
+/* What it does to the process is nothing, now: by its handler, or by default. */
+bool signal_ignored(const struct process *process, int signo);
 /* Sends any signal with what is to be known of it; `task` NULL: to the process as a whole. 0, -EAGAIN. */
 long signal_send_info(struct process *process, struct task *task, int signo, const siginfo_t *info);
 
@@ -43,6 +45,9 @@ long signal_send_checked(struct process *process, int signo, const siginfo_t __u
 /* The alarms of setitimer(2). */
 void itimers_init(struct process *process);
 void itimers_disarm(struct process *process);
+
+/* Takes a signal that the current process ignored while it was traced. False: there is none. */
+bool signal_take_ignored(siginfo_t *info);
 
 /* Takes the lowest of these signals that is pending for the current task: its number, or 0. */
 int signal_take(u64 set, siginfo_t *info);

@@ -101,7 +101,7 @@ struct task {
 	u32 altstack_flags;
 	struct spawn_call *spawn; /* what a new task is to load, and whom to tell */
 	u64 user_ns, system_ns; /* processor time */
-	bool trace; /* every system call is told on the console */
+	bool trace; /* what it does is told to the host: trace.h */
 };
 
 #ifdef SUBSTRATE_HOST_TEST
@@ -123,6 +123,8 @@ struct task *task_find(u32 tid);
 
 /* True when a signal (fatal or handled) waits for the current task. */
 bool signal_pending(void);
+/* True when SIGKILL waits for the current task, or ended its process. */
+bool signal_killed(void);
 /* Sends to the process as kill(2) does: 0 or -ESRCH, -EINVAL. */
 long signal_send(struct process *process, int signo);
 /* The same for the host. SIGKILL ends everything that descends from the process, whatever its group, session or parent is. */

@@ -149,13 +149,13 @@ static void on_window(const struct frame_header *header, u8 *payload)
 	u32 stream = get_u32(payload);
 	struct agent_process *p = running(header);
 
-	if (stream != WINDOW_STDOUT && stream != WINDOW_STDERR) {
+	if (stream < WINDOW_STDOUT || stream > WINDOW_TRACE) {
 		refuse(header, "there is no stream %u", stream);
 		return;
 	}
 	if (!p)
 		return;
-	struct agent_output *output = stream == WINDOW_STDOUT ? &p->out : &p->err;
+	struct agent_output *output = stream == WINDOW_STDOUT ? &p->out : stream == WINDOW_STDERR ? &p->err : &p->trace;
 	output->credit += get_u32(payload + 4);
 	wake_up(&output->writers);
 }

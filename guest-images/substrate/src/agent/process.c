@@ -14,6 +14,7 @@
 #define UNSUPPORTED_MAX 64
 #define UNSUPPORTED_NAME_MAX 40
 #define UNSUPPORTED_ENTRY_MAX (16 + 4 + UNSUPPORTED_NAME_MAX)
+#define LOST_SIZE (FRAME_HEADER_SIZE + 8)
 #define END_MAX (FRAME_HEADER_SIZE + 4 + 4 + 6 * 8 + 4 + sizeof(((struct exit_report *)0)->detail))
 
 static struct list processes = LIST_INIT(processes);
@@ -45,6 +46,7 @@ struct agent_process *agent_process_new(u32 id, bool with_stdin)
 	wait_queue_init(&p->in.readers);
 	init_output(&p->out, p, FRAME_STDOUT);
 	init_output(&p->err, p, FRAME_STDERR);
+	init_output(&p->trace, p, FRAME_TRACE);
 	list_push_back(&processes, &p->link);
 	return p;
 }
@@ -188,14 +190,23 @@ static void tell_killed(const struct agent_process *p)
 	frame_end();
 }
 
+static void tell_lost(const struct agent_process *p)
+{
+	frame_begin(FRAME_TRACE_LOST, p->id);
+	frame_u64(p->trace_lost);
+	frame_end();
+}
+
 /* Forgets the process when the host could be told; false when there is no room for that now. */
 static bool tell_end(struct agent_process *p)
 {
 	size_t calls = FRAME_HEADER_SIZE + 4 + (p->unsupported_count + 1) * UNSUPPORTED_ENTRY_MAX;
 
-	if (!frame_room(calls + END_MAX + 2 * FRAME_SLACK))
+	if (!frame_room(calls + LOST_SIZE + END_MAX + 3 * FRAME_SLACK))
 		return false;
 	tell_unsupported(p);
+	if (p->trace_lost > 0)
+		tell_lost(p);
 	if (p->exit.signo)
 		tell_killed(p);
 	else
@@ -221,6 +232,7 @@ void agent_process_ended(struct process *process)
 	wake_up(&p->in.readers);
 	wake_up(&p->out.writers);
 	wake_up(&p->err.writers);
+	wake_up(&p->trace.writers);
 	agent_stdin_close(p);
 	if (tell_end(p))
 		agent_flush();
@@ -247,5 +259,6 @@ void agent_processes_wake_writers(void)
 	list_for_each(p, &processes, link) {
 		wake_up(&p->out.writers);
 		wake_up(&p->err.writers);
+		wake_up(&p->trace.writers);
 	}
 }

@@ -47,7 +47,8 @@ struct agent_process {
 	struct process *process; /* NULL before it runs and after it ended */
 	bool ended;
 	struct agent_stdin in;
-	struct agent_output out, err;
+	struct agent_output out, err, trace;
+	u64 trace_lost; /* records that there was no more time to send */
 	struct unsupported_call *unsupported;
 	u32 unsupported_count, unsupported_room;
 	u64 unsupported_others; /* calls there was no more place to tell apart */

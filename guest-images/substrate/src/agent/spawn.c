@@ -75,6 +75,7 @@ void spawn_run(u32 id, const struct spawn *spawn)
 	}
 	p->out.credit = spawn->stdout_window;
 	p->err.credit = spawn->stderr_window;
+	p->trace.credit = spawn->trace_window;
 
 	long error = start_process(p, spawn, reason);
 	if (error) {

@@ -90,6 +90,12 @@ static long take_all(struct spawn *spawn, struct cursor *c)
 	long error = take_strings(c, &spawn->argv, &spawn->argc);
 	if (!error)
 		error = take_strings(c, &spawn->envp, &spawn->envc);
+	if (!error && spawn->flags & SPAWN_TRACE)
+		spawn->trace_window = take_u32(c);
+	if (!error && spawn->flags & SPAWN_TERMINAL) {
+		spawn->rows = take_u32(c);
+		spawn->columns = take_u32(c);
+	}
 	return error;
 }
 

@@ -4,9 +4,9 @@
 #include <substrate/cputime.h>
 #include <substrate/device.h>
 #include <substrate/main.h>
-#include <substrate/printk.h>
 #include <substrate/syscall.h>
 #include <substrate/task.h>
+#include <substrate/trace.h>
 #include <substrate/trap.h>
 
 #define SYSCALL_PARTIAL(name, arguments, missing) SYSCALL(name, arguments)
@@ -20,11 +20,20 @@ static const syscall_fn handlers[] = {
 #undef SYSCALL
 };
 
-static const u8 argument_counts[] = {
-#define SYSCALL(name, arguments) [__NR_##name] = arguments,
+/* Each has a signature for who traces it, of as many arguments. */
+#define SIGNATURE0(name, ...) enum { ARGUMENTS_OF_##name = 0 };
+#define SIGNATURE1(name, ...) enum { ARGUMENTS_OF_##name = 1 };
+#define SIGNATURE2(name, ...) enum { ARGUMENTS_OF_##name = 2 };
+#define SIGNATURE3(name, ...) enum { ARGUMENTS_OF_##name = 3 };
+#define SIGNATURE4(name, ...) enum { ARGUMENTS_OF_##name = 4 };
+#define SIGNATURE5(name, ...) enum { ARGUMENTS_OF_##name = 5 };
+#define SIGNATURE6(name, ...) enum { ARGUMENTS_OF_##name = 6 };
+#include "../trace/signatures.tbl"
+/* rt_sigreturn(2) has none, and something to show. */
+#define SYSCALL(name, arguments) \
+	_Static_assert(ARGUMENTS_OF_##name == (arguments) || __NR_##name == __NR_rt_sigreturn, "the signature of " #name);
 #include "syscalls.tbl"
 #undef SYSCALL
-};
 
 /*
  * -ENOSYS; the host is told which call it was. Except rseq: every C library tries it at the start of every program, as an
@@ -38,21 +47,6 @@ static long unsupported(u64 nr)
 	return -ENOSYS;
 }
 
-/* `call`: the registers as they were; execve(2) and rt_sigreturn(2) leave others behind. */
-static void trace(const struct pt_regs *call, long result)
-{
-	u64 nr = call->orig_rax;
-	const u64 arguments[] = { call->rdi, call->rsi, call->rdx, call->r10, call->r8, call->r9 };
-	u32 count = nr < ARRAY_SIZE(argument_counts) && handlers[nr] ? argument_counts[nr] : 6;
-	char line[160];
-	int n = 0;
-	for (u32 i = 0; i < count; i++)
-		n += snprintf(line + n, sizeof(line) - n, "%s0x%lx", i ? ", " : "", arguments[i]);
-	line[n] = 0;
-	const char *name = syscall_name((u32)nr);
-	printk("[%u] %s(%s) = %ld\n", current->tid, name ? name : "unknown", line, result);
-}
-
 static long serve(struct pt_regs *regs, u64 nr)
 {
 	syscall_fn handler = nr < ARRAY_SIZE(handlers) ? handlers[nr] : NULL;
@@ -61,9 +55,11 @@ static long serve(struct pt_regs *regs, u64 nr)
 
 static long traced(struct pt_regs *regs, u64 nr)
 {
+	/* execve(2) and rt_sigreturn(2) leave others behind. */
 	struct pt_regs call = *regs;
+	trace_enter(&call);
 	long result = serve(regs, nr);
-	trace(&call, result);
+	trace_leave(&call, result);
 	return result;
 }
 

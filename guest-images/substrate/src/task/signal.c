@@ -21,6 +21,7 @@
 #include <substrate/syscall.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/trace.h>
 #include <substrate/trap.h>
 #include <substrate/uaccess.h>
 
@@ -31,6 +32,7 @@
 #define IGNORED_BY_DEFAULT (BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT))
 #define STOPS (BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU))
 #define RFLAGS_USER 0x40dd5 /* AC, OF, DF, TF, SF, ZF, AF, PF, CF: what a handler may change */
+#define IGNORED_SHOWN_MAX 64
 #define REDZONE 128
 #define TICK_NS (NSEC_PER_SEC / 100) /* of clock_t: USER_HZ */
 
@@ -47,6 +49,7 @@ struct handlers {
 struct sigaction_table {
 	struct handlers *handlers;
 	struct pending pending; /* for any thread */
+	struct pending ignored; /* were sent to nobody, but for who traces the process */
 };
 
 struct wait_queue signal_arrivals = WAIT_QUEUE_INIT(signal_arrivals);
@@ -89,6 +92,7 @@ static struct sigaction_table *table_new(struct handlers *handlers)
 	}
 	table->handlers = handlers;
 	pending_init(&table->pending);
+	pending_init(&table->ignored);
 	return table;
 }
 
@@ -111,6 +115,7 @@ void signals_free(struct sigaction_table *table)
 		return;
 	handlers_put(table->handlers);
 	pending_drop(&table->pending, ~0UL);
+	pending_drop(&table->ignored, ~0UL);
 	kfree(table);
 }
 
@@ -143,6 +148,13 @@ static struct sigaction *action_of(const struct process *process, int signo)
 }
 
 static int take_pending(struct task *task, u64 set, siginfo_t *info);
+
+static void stop_by(int signo, const siginfo_t *info)
+{
+	if (current->trace)
+		trace_signal(info);
+	process_stop(signo);
+}
 
 /* ---- sending ---- */
 
@@ -182,7 +194,7 @@ bool signals_stop(void)
 		if (process->stop_signal)
 			process_park();
 		else if (first & only_stopping(process))
-			process_stop(take_pending(task, first, &info));
+			stop_by(take_pending(task, first, &info), &info);
 		else
 			break;
 		stopped = true;
@@ -214,7 +226,7 @@ bool signal_pending_fatal(void)
 	return false;
 }
 
-static bool ignores(const struct process *process, int signo)
+bool signal_ignored(const struct process *process, int signo)
 {
 	__sighandler_t handler = action_of(process, signo)->sa_handler;
 	return handler == SIG_IGN || (handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo));
@@ -265,15 +277,19 @@ static long send(struct process *process, struct task *task, int signo, const si
 	before_sending(process, signo);
 	struct task *receiver = task, *candidate;
 	/* Blocked signals are kept even if they would be ignored: signalfd and sigwaitinfo(2) take them. */
-	bool waited_for = false, blocked = task && task->signals_blocked & BIT(signo);
+	bool traced = false, waited_for = false, blocked = task && task->signals_blocked & BIT(signo);
 	list_for_each(candidate, &process->threads, thread_link) {
+		traced |= candidate->trace;
 		waited_for |= (candidate->signals_waited & BIT(signo)) != 0;
 		blocked |= !task && candidate->signals_blocked & BIT(signo);
 		if (!task && (!receiver || !(candidate->signals_blocked & BIT(signo))))
 			receiver = candidate;
 	}
-	if (ignores(process, signo) && !waited_for && !blocked)
+	if (signal_ignored(process, signo) && !waited_for && !blocked) {
+		if (traced)
+			pending_add(&process->signals->ignored, signo, info, IGNORED_SHOWN_MAX);
 		return 0;
+	}
 	if (!pending_add(task ? &task->pending : &process->signals->pending, signo, info, process->rlimit[RLIMIT_SIGPENDING][0]))
 		return -EAGAIN;
 	if (signo == SIGKILL || waited_for) {
@@ -513,6 +529,17 @@ static int take_pending(struct task *task, u64 set, siginfo_t *info)
 	return signo;
 }
 
+bool signal_take_ignored(siginfo_t *info)
+{
+	return pending_take(&current->process->signals->ignored, ~0UL, info) != 0;
+}
+
+bool signal_killed(void)
+{
+	const struct process *process = current->process;
+	return process->exit.signo == SIGKILL || deliverable(current) & BIT(SIGKILL);
+}
+
 int signal_take(u64 set, siginfo_t *info)
 {
 	return take_pending(current, set, info);
@@ -545,6 +572,8 @@ void signals_deliver(struct pt_regs *regs)
 		if (handled && !delivered)
 			finish_syscall(regs, action);
 		delivered |= handled;
+		if (unlikely(task->trace) && signo != SIGKILL)
+			trace_signal(&info);
 		char detail[48];
 		snprintf(detail, sizeof(detail), "%s", name_of(signo));
 		handle(regs, signo, &info, detail);
@@ -580,6 +609,8 @@ void signal_fault(struct pt_regs *regs, int signo, int si_code, u64 address, con
 		snprintf(detail, sizeof(detail), "%s at 0x%lx: %s", name_of(signo), regs->rip, what);
 	/* A fault cannot be put off: blocked or ignored, it ends the program (as in Linux). */
 	__sighandler_t handler = action_of(task->process, signo)->sa_handler;
+	if (unlikely(task->trace) && signo != SIGKILL)
+		trace_signal(&info);
 	if (signo == SIGKILL || task->signals_blocked & BIT(signo) || handler == SIG_IGN || handler == SIG_DFL)
 		die(signo, &info, regs, detail);
 	regs->orig_rax = ~0UL;

@@ -5,6 +5,7 @@
 #include <substrate/scheduler.h>
 #include <substrate/signal.h>
 #include <substrate/stop.h>
+#include <substrate/trace.h>
 
 static void wake_threads(struct process *process)
 {
@@ -52,6 +53,8 @@ void process_stop(int signo)
 	/* Who waits in a system call stops there, who computes on its way back. */
 	wake_threads(process);
 	tell_parent(process, CLD_STOPPED, signo);
+	if (current->trace)
+		trace_stop(signo);
 	process_park();
 }
 

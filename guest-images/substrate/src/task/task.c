@@ -20,6 +20,7 @@
 #include <substrate/string.h>
 #include <substrate/syscall.h>
 #include <substrate/task.h>
+#include <substrate/trace.h>
 #include <substrate/time.h>
 
 /* entry.S */
@@ -457,10 +458,12 @@ void process_ended(struct process *process)
 }
 
 /* Ends the current task; with the last one, the process. Its memory goes once another address space is in use. */
-noreturn static void task_exit(void)
+noreturn static void task_exit(u32 code)
 {
 	struct task *task = current;
 	struct process *process = task->process;
+	if (task->trace)
+		trace_end(process->exiting ? process->exit.signo : 0, process->exiting ? process->exit.code : code & 0xff);
 	if (task->clear_child_tid && task->mm->refs > 1) {
 		u32 zero = 0;
 		if (copy_to_user((void *)task->clear_child_tid, &zero, sizeof(zero)) == 0)
@@ -502,7 +505,7 @@ noreturn void process_end(const struct exit_report *report)
 		list_for_each(task, &process->threads, thread_link)
 			task_wake(task);
 	}
-	task_exit();
+	task_exit(process->exit.code);
 }
 
 noreturn void process_exit(u32 code)
@@ -514,7 +517,7 @@ noreturn void thread_exit(u32 code)
 {
 	if (!process_has_other_threads(current->process))
 		process_exit(code);
-	task_exit();
+	task_exit(code);
 }
 
 long threads_end_others(void)

@@ -26,7 +26,7 @@ public final class Command {
     private final @Nullable Duration timeout;
     private final int outputLimit;
     private final boolean mergedStderr;
-    private final boolean traced;
+    private final @Nullable Consumer<String> onSystemCall;
     private final @Nullable Consumer<String> onStdout;
     private final @Nullable Consumer<String> onStderr;
 
@@ -39,7 +39,7 @@ public final class Command {
         this.timeout = draft.timeout;
         this.outputLimit = draft.outputLimit;
         this.mergedStderr = draft.mergedStderr;
-        this.traced = draft.traced;
+        this.onSystemCall = draft.onSystemCall;
         this.onStdout = draft.onStdout;
         this.onStderr = draft.onStderr;
     }
@@ -54,7 +54,7 @@ public final class Command {
         private @Nullable Duration timeout;
         private int outputLimit = DEFAULT_OUTPUT_LIMIT;
         private boolean mergedStderr;
-        private boolean traced;
+        private @Nullable Consumer<String> onSystemCall;
         private @Nullable Consumer<String> onStdout;
         private @Nullable Consumer<String> onStderr;
 
@@ -72,7 +72,7 @@ public final class Command {
         draft.timeout = timeout;
         draft.outputLimit = outputLimit;
         draft.mergedStderr = mergedStderr;
-        draft.traced = traced;
+        draft.onSystemCall = onSystemCall;
         draft.onStdout = onStdout;
         draft.onStderr = onStderr;
         change.accept(draft);
@@ -172,10 +172,19 @@ public final class Command {
         return with(draft -> draft.mergedStderr = true);
     }
 
-    /// Has the guest kernel write every system call of the program to the console ([Sandbox#console]), as strace(1)
-    /// does.
-    public Command withSystemCallTrace() {
-        return with(draft -> draft.traced = true);
+    /// Hands on each system call and each signal of the program and its descendants, as lines that `strace -f` prints.
+    // The
+    /// consumer is called from a thread of its own, one line after the other; a call and its result are one line
+    /// unless another thread's comes in between, so a call that waits is shown when it returns or another comes.
+    // While
+    /// the consumer works, the program can make some thousand calls more and then waits: nothing is left out. When
+    /// [Sandbox#exec] or [GuestProcess#waitFor()] returns, the consumer has had every line. What it throws kills
+    // the program
+    /// and leaves them. Costs nothing when it is not used.
+    ///
+    /// @param consumer of lines, without their end
+    public Command onSystemCall(Consumer<String> consumer) {
+        return with(draft -> draft.onSystemCall = consumer);
     }
 
     /// Hands on each line of standard output while [Sandbox#exec] runs, besides keeping it for the result. The consumer
@@ -232,9 +241,9 @@ public final class Command {
         return mergedStderr;
     }
 
-    /// Whether system calls are written to the console.
-    public boolean systemCallTrace() {
-        return traced;
+    /// See [#onSystemCall(Consumer)].
+    public Optional<Consumer<String>> systemCallConsumer() {
+        return Optional.ofNullable(onSystemCall);
     }
 
     /// See [#onStdout(Consumer)].
@@ -268,7 +277,7 @@ public final class Command {
                 timeout(),
                 outputLimit,
                 mergedStderr,
-                traced,
+                systemCallConsumer(),
                 stdoutConsumer(),
                 stderrConsumer());
     }

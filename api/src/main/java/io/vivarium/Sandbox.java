@@ -135,8 +135,34 @@ public final class Sandbox implements AutoCloseable {
         return guest.balloon().reclaim(spec.memory().bytes());
     }
 
-    /// Saves it, between programs.
-    Checkpoint save() {
+    /// Saves it as it is, and goes on: the template has its files, its memory and its processes,
+    /// each at the instruction that it was at. It stands still while the memory is copied that it
+    /// has written to since it was launched: some tenths of a millisecond, and as much for each MiB
+    /// (event `io.vivarium.Save` of the flight recorder).
+    ///
+    /// Connections of its programs to the host, and the host's to them, are reset in the sandboxes
+    /// that go on from the template, as those have a host's side of their own; in this one they
+    /// stay.
+    ///
+    /// @throws IllegalStateException if a program runs that the host has started; descendants of one may run
+    /// @throws SandboxException if it has ended, or the host has no memory for the template
+    public Template save() {
+        return Template.saved(this);
+    }
+
+    /// Another sandbox that goes on from where this one is: [#save], and [Template#launch] without the template.
+    ///
+    /// @throws IllegalStateException if a program runs that the host has started; descendants of one may run
+    /// @throws LaunchFailedException if the guest does not come up
+    /// @throws SandboxException if this one has ended, or the host has no memory for the other
+    /// @throws ExecInterruptedException if this thread is interrupted
+    public Sandbox branch() {
+        try (Template template = save()) {
+            return template.launch();
+        }
+    }
+
+    Checkpoint checkpoint() {
         return guest.save(spec, spec.image().root());
     }
 

@@ -190,6 +190,8 @@ final class AgentSession {
             case Frames.SPAWN_FAILED -> onSpawnFailed(program, new Frames.Fields("SPAWN_FAILED", payload));
             case Frames.STDIN_WINDOW -> onStdinWindow(program, new Frames.Fields("STDIN_WINDOW", payload));
             case Frames.UNSUPPORTED -> onUnsupported(program, new Frames.Fields("UNSUPPORTED", payload));
+            case Frames.TRACE -> onOutput(program, 3, traceOf(program).sink(), payload);
+            case Frames.TRACE_LOST -> onTraceLost(program, new Frames.Fields("TRACE_LOST", payload));
             case Frames.EXITED -> onExited(program, new Frames.Fields("EXITED", payload));
             case Frames.KILLED -> onKilled(program, new Frames.Fields("KILLED", payload));
             default -> throw new ProtocolBreach("a frame of unknown type 0x%04x".formatted(type));
@@ -250,6 +252,20 @@ final class AgentSession {
         program.fail(() -> errno.equals(Errno.ENOENT)
                 ? new ProgramNotFoundException(reason)
                 : new ExecRefusedException(errno.symbol(), reason));
+    }
+
+    private static TraceFeed traceOf(Program program) {
+        TraceFeed trace = program.trace();
+        if (trace == null) {
+            throw new ProtocolBreach("a trace of process " + program.id() + ", which is not traced");
+        }
+        return trace;
+    }
+
+    private static void onTraceLost(Program program, Frames.Fields fields) {
+        long records = fields.u64();
+        fields.end();
+        traceOf(program).lost(records);
     }
 
     private static void onStdinWindow(Program program, Frames.Fields fields) {

@@ -65,7 +65,8 @@ public final class Execution implements AutoCloseable {
         int id = guest.agent().newId();
         Captured stdout = Captured.of(guest, id, Stream.STDOUT, command.stdoutConsumer(), command.outputLimit());
         Captured stderr = Captured.of(guest, id, Stream.STDERR, command.stderrConsumer(), command.outputLimit());
-        try (Execution execution = new Execution(guest, command, new Program(id, stdout.sink, stderr.sink))) {
+        try (Execution execution =
+                new Execution(guest, command, new Program(id, stdout.sink, stderr.sink, trace(guest, id, command)))) {
             execution.spawn(spec);
             stdout.start();
             stderr.start();
@@ -84,7 +85,8 @@ public final class Execution implements AutoCloseable {
                     "start with a consumer of output: a started process has streams to read");
         }
         int id = guest.agent().newId();
-        Program program = new Program(id, pipe(guest, id, Stream.STDOUT), pipe(guest, id, Stream.STDERR));
+        Program program = new Program(
+                id, pipe(guest, id, Stream.STDOUT), pipe(guest, id, Stream.STDERR), trace(guest, id, command));
         Execution execution = new Execution(guest, command, program);
         try {
             execution.spawn(spec);
@@ -99,7 +101,8 @@ public final class Execution implements AutoCloseable {
     /// An output stream's number in the agent protocol.
     private enum Stream {
         STDOUT(1),
-        STDERR(2);
+        STDERR(2),
+        TRACE(3);
 
         private final int number;
 
@@ -110,6 +113,16 @@ public final class Execution implements AutoCloseable {
 
     private static OutputPipe pipe(Guest guest, int id, Stream stream) {
         return new OutputPipe(WINDOW, credit -> guest.agent().window(id, stream.number, credit));
+    }
+
+    private static @Nullable TraceFeed trace(Guest guest, int id, Command command) {
+        return command.systemCallConsumer()
+                .map(consumer -> new TraceFeed(
+                        pipe(guest, id, Stream.TRACE),
+                        consumer,
+                        () -> guest.agent().signal(id, SIGKILL),
+                        guest::crash))
+                .orElse(null);
     }
 
     /// An output stream that is kept, and handed on where the command wants it.
@@ -149,6 +162,9 @@ public final class Execution implements AutoCloseable {
             SpawnRequest request = request(spec);
             command.timeout().ifPresent(limit -> timer = Timers.after(limit, () -> timeOut(limit)));
             stdinSource.feed(program, guest.agent());
+            if (program.trace() != null) {
+                program.trace().start();
+            }
             guest.agent().spawn(program, request);
         } catch (RuntimeException | Error e) {
             cancelTimer();
@@ -171,7 +187,7 @@ public final class Execution implements AutoCloseable {
                 user,
                 stdinSource.connected(),
                 command.mergedStderr(),
-                command.systemCallTrace());
+                program.trace() == null ? 0 : program.trace().sink().window());
     }
 
     private void timeOut(Duration limit) {
@@ -242,13 +258,23 @@ public final class Execution implements AutoCloseable {
 
     /// Waits for its end.
     public Exit await() {
-        return resultOf(program.ended());
+        Exit exit = resultOf(program.ended());
+        finishTrace();
+        return exit;
+    }
+
+    private void finishTrace() {
+        if (program.trace() != null) {
+            program.trace().finish();
+        }
     }
 
     /// Waits for its end, for some time.
     public Optional<Exit> await(Duration limit) {
         try {
-            return Optional.of(program.ended().get(Timers.nanos(limit), TimeUnit.NANOSECONDS));
+            Exit exit = program.ended().get(Timers.nanos(limit), TimeUnit.NANOSECONDS);
+            finishTrace();
+            return Optional.of(exit);
         } catch (TimeoutException e) {
             return Optional.empty();
         } catch (InterruptedException e) {
@@ -309,6 +335,9 @@ public final class Execution implements AutoCloseable {
         }
         if (program.stderr() instanceof OutputPipe pipe) {
             pipe.closeReader();
+        }
+        if (program.trace() != null) {
+            program.trace().close();
         }
     }
 }

@@ -30,6 +30,8 @@ final class Frames {
     static final int UNSUPPORTED = 0x8015;
     static final int EXITED = 0x8016;
     static final int KILLED = 0x8017;
+    static final int TRACE = 0x8020;
+    static final int TRACE_LOST = 0x8021;
 
     /// What the agent's random generator is seeded with.
     static final int SEED_BYTES = 32;
@@ -50,11 +52,12 @@ final class Frames {
     }
 
     static ByteBuffer spawn(int process, SpawnRequest request, int stdoutWindow, int stderrWindow) {
+        boolean traced = request.traceWindow() > 0;
         int flags = (request.stdin() ? FLAG_STDIN : 0)
                 | (request.mergeStderr() ? FLAG_MERGE_STDERR : 0)
-                | (request.trace() ? FLAG_TRACE : 0);
+                | (traced ? FLAG_TRACE : 0);
         byte[] directory = CommandLimits.utf8(request.workingDirectory());
-        int length = 5 * 4 + bytes(directory) + 4 + bytes(request.argv()) + bytes(request.env());
+        int length = 5 * 4 + bytes(directory) + 4 + bytes(request.argv()) + bytes(request.env()) + (traced ? 4 : 0);
         ByteBuffer frame = frame(SPAWN, process, length)
                 .putInt(flags)
                 .putInt((int) request.user().uid())
@@ -65,6 +68,9 @@ final class Frames {
         put(frame, new byte[0]);
         put(frame, request.argv());
         put(frame, request.env());
+        if (traced) {
+            frame.putInt(request.traceWindow());
+        }
         return frame.flip();
     }
 

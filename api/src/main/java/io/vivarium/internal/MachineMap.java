@@ -8,6 +8,7 @@ import io.vivarium.guestimages.boot.BootParams.MemoryRange;
 import io.vivarium.guestimages.boot.CommandLine;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.snapshot.MemoryTemplate;
+import io.vivarium.snapshot.SnapshotFile;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -99,6 +100,11 @@ record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
         addFresh(regions, template.coveredFrom(HIGH_START), highEnd());
         regions.add(image);
         return regions;
+    }
+
+    /// Whether the memory of a snapshot is of such a machine.
+    boolean covers(SnapshotFile snapshot) {
+        return snapshot.liesWithin(new long[] {0, HIGH_START}, new long[] {Math.min(memory, LOW_END), highEnd()});
     }
 
     private long highEnd() {

@@ -22,6 +22,7 @@ final class Program {
     private final int id;
     private final OutputSink stdout;
     private final OutputSink stderr;
+    private final @Nullable TraceFeed trace;
     private final StdinWindow stdin = new StdinWindow();
     private final long startNanos = System.nanoTime();
     private final CompletableFuture<Integer> spawned = new CompletableFuture<>();
@@ -31,9 +32,15 @@ final class Program {
     private List<UnsupportedCall> unsupported = List.of();
 
     Program(int id, OutputSink stdout, OutputSink stderr) {
+        this(id, stdout, stderr, null);
+    }
+
+    /// @param trace what takes its trace records; null when they are not asked for
+    Program(int id, OutputSink stdout, OutputSink stderr, @Nullable TraceFeed trace) {
         this.id = id;
         this.stdout = stdout;
         this.stderr = stderr;
+        this.trace = trace;
     }
 
     /// Its number on the connection.
@@ -47,6 +54,11 @@ final class Program {
 
     OutputSink stderr() {
         return stderr;
+    }
+
+    @Nullable
+    TraceFeed trace() {
+        return trace;
     }
 
     StdinWindow stdin() {
@@ -119,6 +131,9 @@ final class Program {
         stdin.close(() -> "the program has ended");
         stdout.ended();
         stderr.ended();
+        if (trace != null) {
+            trace.sink().ended();
+        }
     }
 
     /// It was not started, or the sandbox ended.
@@ -126,6 +141,9 @@ final class Program {
         stdin.close(() -> String.valueOf(why.get().getMessage()));
         stdout.failed(why);
         stderr.failed(why);
+        if (trace != null) {
+            trace.sink().failed(why);
+        }
         EarlyEnd end = new EarlyEnd(why);
         spawned.completeExceptionally(end);
         ended.completeExceptionally(end);

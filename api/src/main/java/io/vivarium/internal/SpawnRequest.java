@@ -12,7 +12,7 @@ import java.util.List;
 /// @param user whom it runs as
 /// @param stdin whether it has a standard input stream; `/dev/null` if not
 /// @param mergeStderr whether standard error goes into the stream of standard output
-/// @param trace whether its system calls are written to the console
+/// @param traceWindow first credit for trace records; 0 when there are to be none
 record SpawnRequest(
         List<byte[]> argv,
         List<byte[]> env,
@@ -20,4 +20,4 @@ record SpawnRequest(
         User user,
         boolean stdin,
         boolean mergeStderr,
-        boolean trace) {}
+        int traceWindow) {}

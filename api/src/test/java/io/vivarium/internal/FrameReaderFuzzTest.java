@@ -23,7 +23,7 @@ class FrameReaderFuzzTest {
         OutputPipe stderr = new OutputPipe(Execution.WINDOW, _ -> {});
         session.spawn(
                 new Program(session.newId(), stdout, stderr),
-                new SpawnRequest(List.of(new byte[] {'a'}), List.of(), "/", User.ROOT, true, false, false));
+                new SpawnRequest(List.of(new byte[] {'a'}), List.of(), "/", User.ROOT, true, false, 0));
         while (data.remainingBytes() > 0) {
             ByteBuffer piece = ByteBuffer.wrap(data.consumeBytes(data.consumeInt(1, 300)));
             session.received((byte[] target, int offset, int length) -> {

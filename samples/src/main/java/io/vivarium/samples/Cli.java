@@ -153,9 +153,6 @@ public final class Cli {
             Exit exit = process.waitFor();
             stdout.join();
             stderr.join();
-            if (options.trace()) {
-                System.err.print(sandbox.console());
-            }
             return report(options, program(options, image).argv().getFirst(), exit);
         }
     }
@@ -180,7 +177,7 @@ public final class Cli {
             command = command.withUser(
                     options.user().get().uid(), options.user().get().gid());
         }
-        return options.trace() ? command.withSystemCallTrace() : command;
+        return options.trace() ? command.onSystemCall(System.err::println) : command;
     }
 
     private static Thread copy(GuestProcess process, InputStream from, FileDescriptor to) {

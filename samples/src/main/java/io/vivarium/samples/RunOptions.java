@@ -50,7 +50,7 @@ record RunOptions(
               --env NAME=VALUE       add to its environment
               --workdir DIR          where it starts
               --user UID[:GID]       whom it runs as inside (without: 0:0)
-              --strace               show its system calls when it has ended
+              --strace               show its system calls, as strace -f does
               --report               say what it used when it has ended
                    exit code: the program's; 124 timeout, 125 Vivarium failed, 126 cannot be run, 127 not found,
                    128+n killed by signal n

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.vivarium.kvm.testing.EnabledIfKvm;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/// [Command#onSystemCall] against strace(1) of the same program on the host.
+@Tag("machine")
+@EnabledIfKvm
+@Timeout(300)
+class StraceTest {
+    /// Where the program's own calls begin; what the C library does before depends on the processor.
+    private static final String FIRST = "openat(AT_FDCWD, \"calls.txt\"";
+
+    private static final Pattern THREAD = Pattern.compile("^\\[pid +(\\d+)] (.*)$");
+    private static final Pattern UNFINISHED = Pattern.compile("^(.*?) <unfinished \\.\\.\\.>$");
+    private static final Pattern RESUMED = Pattern.compile("^<\\.\\.\\. \\w+ resumed>(.*)$");
+
+    @TempDir
+    private static Path root;
+
+    private static Image image;
+    private static Sandbox sandbox;
+
+    @BeforeAll
+    static void launch() throws IOException, InterruptedException {
+        Files.createDirectories(root.resolve("work"));
+        String source = new String(
+                StraceTest.class.getResourceAsStream("strace/calls.c").readAllBytes(), StandardCharsets.UTF_8);
+        new CompiledProgram(List.of("gcc", "-O1", "-static", "-w", "-o", "PROGRAM", "SOURCE"), "calls.c", source)
+                .make(root.resolve("calls"));
+        image = Image.directory(root);
+        sandbox = Sandbox.launch(SandboxSpec.of(image));
+    }
+
+    @AfterAll
+    static void close() {
+        sandbox.close();
+        image.close();
+    }
+
+    @Test
+    void everyLineIsAsStraceWritesIt() throws IOException, InterruptedException {
+        List<String> inGuest = new ArrayList<>();
+        ExecResult result =
+                sandbox.exec(Command.of("/calls").withWorkingDirectory("/work").onSystemCall(inGuest::add));
+        Path trace = Files.createTempFile("vivarium-test-", ".strace");
+        Path directory = Files.createTempDirectory("vivarium-test-");
+        try {
+            Process host = new ProcessBuilder(
+                            "strace", "-f", root.resolve("calls").toString())
+                    .directory(directory.toFile())
+                    .redirectInput(Path.of("/dev/null").toFile())
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                    .redirectError(trace.toFile())
+                    .start();
+            assertThat(host.waitFor()).isEqualTo(5);
+            List<String> onHost = Files.readAllLines(trace);
+            assertThat(result.exitCode()).isEqualTo(5);
+            assertThat(byThread(inGuest)).isEqualTo(byThread(onHost));
+        } finally {
+            Files.delete(trace);
+            Files.delete(directory);
+        }
+    }
+
+    /// The lines of each thread, in the order in which threads came; calls that another thread's line cut in two put
+    // together.
+    private static List<List<String>> byThread(List<String> lines) {
+        Map<Integer, List<String>> threads = new TreeMap<>();
+        Map<Integer, String> begun = new TreeMap<>();
+        boolean started = false;
+        for (String line : lines) {
+            started |= line.startsWith(FIRST);
+            // With a child on its way, strace may break a line of the parent's to say so.
+            if (!started || line.contains("strace: Process")) {
+                continue;
+            }
+            Matcher thread = THREAD.matcher(line);
+            int id = thread.matches() ? Integer.parseInt(thread.group(1)) : 0;
+            String text = thread.matches() ? thread.group(2) : line;
+            Matcher unfinished = UNFINISHED.matcher(text);
+            Matcher resumed = RESUMED.matcher(text);
+            if (unfinished.matches()) {
+                begun.put(id, unfinished.group(1));
+                begun.put(-id, unfinished.group(1));
+                continue;
+            }
+            if (resumed.matches()) {
+                String before = begun.remove(id);
+                // Alone again, the parent has no prefix any more.
+                text = (before != null ? before : begun.values().iterator().next()) + resumed.group(1);
+            }
+            threads.computeIfAbsent(id, _ -> new ArrayList<>()).add(masked(text));
+        }
+        return List.copyOf(threads.values());
+    }
+
+    /// What differs: addresses, process IDs, and how far the results are from the calls.
+    private static String masked(String line) {
+        return line.replaceAll("0x[0-9a-f]{6,}", "ADDRESS")
+                .replaceAll(" += ", " = ")
+                .replaceAll(" /\\* \\d+ vars? \\*/", " VARS")
+                .replaceAll(" /\\* 1970-[^*]*\\*/", "")
+                .replaceAll("si_pid=\\d+", "si_pid=N")
+                .replaceAll("si_[us]time=\\d+", "si_time=N")
+                .replaceAll("(getpid|gettid)\\(\\) = \\d+", "$1() = N")
+                .replaceAll("(fork|child_tidptr=ADDRESS)\\) = \\d+", "$1) = N")
+                .replaceAll("wait4\\(\\d+, (.*) = \\d+$", "wait4(N, $1 = N")
+                .replaceAll("^kill\\(\\d+", "kill(N")
+                .replaceAll("^tgkill\\(\\d+, \\d+", "tgkill(N, N")
+                .replaceAll("(tgkill\\(N, N, SIGKILL\\)) = .*", "$1 = ?");
+    }
+
+    @Test
+    void aFaultIsToldWithItsAddress() {
+        List<String> lines = new ArrayList<>();
+        sandbox.exec(Command.of("/calls", "fault").onSystemCall(lines::add));
+        assertThat(lines)
+                .endsWith(
+                        "--- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x10} ---",
+                        "+++ killed by SIGSEGV +++");
+    }
+
+    @Test
+    void aSlowReaderMissesNothing() throws IOException, InterruptedException {
+        String loop = "int main(void) { for (int i = 0; i < 20000; i++) syscall(SYS_lseek, i, 0, 0); }";
+        Path directory = Files.createTempDirectory("vivarium-test-");
+        try {
+            new CompiledProgram(
+                            List.of("gcc", "-static", "-w", "-o", "PROGRAM", "SOURCE"),
+                            "loop.c",
+                            "#include <sys/syscall.h>\n" + loop)
+                    .make(directory.resolve("loop"));
+            try (Image looping = Image.directory(directory);
+                    Sandbox other = Sandbox.launch(SandboxSpec.of(looping))) {
+                AtomicInteger next = new AtomicInteger();
+                ExecResult result = other.exec(Command.of("/loop").onSystemCall(line -> {
+                    if (line.startsWith("lseek(")) {
+                        assertThat(line).startsWith("lseek(" + next.getAndIncrement() + ",");
+                        Thread.yield();
+                    }
+                }));
+                assertThat(result.exit().termination()).isInstanceOf(Termination.Exited.class);
+                assertThat(next).hasValue(20_000);
+            }
+        } finally {
+            Files.delete(directory.resolve("loop"));
+            Files.delete(directory);
+        }
+    }
+
+    @Test
+    void whatTheConsumerThrowsKillsTheProgram() {
+        IllegalStateException reason = new IllegalStateException("enough");
+        assertThatThrownBy(() -> sandbox.exec(Command.of("/calls").onSystemCall(_ -> {
+                    throw reason;
+                })))
+                .isSameAs(reason);
+    }
+
+    @Test
+    void aStartedProcessIsTracedToo() {
+        List<String> lines = new ArrayList<>();
+        try (GuestProcess process =
+                sandbox.start(Command.of("/calls").withWorkingDirectory("/work").onSystemCall(lines::add))) {
+            process.waitFor();
+        }
+        assertThat(lines).last().isEqualTo("+++ exited with 5 +++");
+    }
+}
