@@ -37,7 +37,8 @@ lay_out_project() {
   cp -p "$work"/libraries/*.jar "$project/"
   cp "$aot" "$project/aot"
   # What the tests made of their sources when they ran here. The rest they compile in L1, as far as gcc does.
-  [ ! -d "$work/programs" ] || cp -r "$work/programs" "$project/"
+  mkdir -p "$work/programs"
+  cp -r "$work/programs" "$project/"
   for module in "${modules_with_tests[@]}"; do
     for jar in "$here/$module"/target/vivarium-*.jar; do
       case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
@@ -50,28 +51,28 @@ lay_out_project() {
   write_arguments >"$project/arguments"
 }
 
+# Tests of Debian's packages as this machine has them installed: a gigabyte, and minutes of an emulated processor.
+left_out=applications
+
 # The java command line in L1. Modules and tests are on the class path: their packages then are one and the same.
-# The tests' own limits are for a real processor; here the one of ./lane holds.
 write_arguments() {
   cat <<ARGUMENTS
 -XX:AOTCache=/project/aot $lane_jvm_options -Xmx768m
 -Dvivarium.test.effort=1
 -Dvivarium.test.programs=/project/programs
 -cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
-org.junit.platform.console.ConsoleLauncher execute
---fail-if-no-tests --disable-banner --disable-ansi-colors --details=testfeed --reports-dir=/run/reports
---include-tag=$tag --exclude-tag=jazzer
---config=junit.jupiter.execution.timeout.mode=disabled
+RunTests /run/reports $tag $left_out
 ARGUMENTS
-  tagged_classes | sed 's/^/--select-class=/'
+  tagged_classes
 }
 
-# The classes that have the tag somewhere, and were asked for. JUnit could look for them itself, but it loads every class
+# The classes that have the tag somewhere, and were asked for, what others rest on first. JUnit could look for them itself, but it loads every class
 # there is for that.
 tagged_classes() {
   local module file class asked
   for module in "${modules_with_tests[@]}"; do
-    { grep -rl --include='*.java' -F "@Tag(\"$tag\")" "$here/$module/src/test/java" || :; } | while read -r file; do
+    { grep -rl --include='*.java' -F "@Tag(\"$tag\")" "$here/$module/src/test/java" || :; } |
+      { xargs -r grep -L -F "@Tag(\"$left_out\")" || :; } | while read -r file; do
       class="${file#"$here/$module/src/test/java/"}"
       class="${class%.java}"
       class="${class//\//.}"
@@ -81,6 +82,6 @@ tagged_classes() {
       for asked in "${selection[@]}"; do
         case ".$class" in *".$asked") echo "$class" ;; esac
       done
-    done
-  done | sort
+    done | sort
+  done
 }

@@ -5,7 +5,8 @@ AGENT_TEST_CFLAGS := -std=c11 -O1 -g -DSUBSTRATE_HOST_TEST -fsanitize=address,un
 	-fno-omit-frame-pointer -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Iinclude
 AGENT_TEST_COMMON := $(filter-out src/virtio/vsock.c,$(wildcard src/virtio/*.c src/agent/*.c)) test/agent_shim.c test/agent_device.c
 AGENT_TEST_HEADERS := $(wildcard include/substrate/*.h src/virtio/*.h src/agent/*.h test/agent_*.h)
-AGENT_TESTS := $(BUILD)/test/virtio_test $(BUILD)/test/block_test $(BUILD)/test/agent_test
+AGENT_TESTS := $(BUILD)/test/virtio_test $(BUILD)/test/block_test $(BUILD)/test/rng_test $(BUILD)/test/balloon_test \
+	$(BUILD)/test/agent_test
 
 $(AGENT_TESTS): $(BUILD)/test/%: test/%.c $(AGENT_TEST_COMMON) $(AGENT_TEST_HEADERS)
 	@mkdir -p $(@D)
@@ -16,4 +17,6 @@ check: check-agent
 check-agent: $(AGENT_TESTS)
 	$(BUILD)/test/virtio_test
 	$(BUILD)/test/block_test
+	$(BUILD)/test/rng_test
+	$(BUILD)/test/balloon_test
 	$(BUILD)/test/agent_test

@@ -341,5 +341,10 @@ void mmio_write32(void *at, u32 value)
 		fake_work();
 		return;
 	}
+	if (offset >= VIRTIO_MMIO_CONFIG && offset < VIRTIO_MMIO_CONFIG + sizeof(device.config)) {
+		CHECK(device.status & VIRTIO_CONFIG_S_DRIVER_OK);
+		device.config[(offset - VIRTIO_MMIO_CONFIG) / 4] = value;
+		return;
+	}
 	write_queue(offset, value);
 }

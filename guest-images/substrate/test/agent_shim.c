@@ -6,6 +6,7 @@
 
 #include <sanitizer/asan_interface.h>
 #include <stdarg.h>
+#include <substrate/frame.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
 #include <substrate/sched.h>
@@ -149,6 +150,33 @@ void frame_put(paddr_t frame)
 {
 	frames_free(frame, 0);
 }
+
+u32 frames_lend(u32 *numbers, u32 most)
+{
+	u32 count = MIN(most, kernel.spare);
+	for (u32 i = 0; i < count; i++)
+		numbers[i] = 1000 + kernel.lent++;
+	kernel.spare -= count;
+	return count;
+}
+
+u32 frames_return(u32 *numbers, u32 most)
+{
+	u32 count = MIN(most, kernel.lent);
+	for (u32 i = 0; i < count; i++)
+		numbers[i] = 1000 + --kernel.lent;
+	kernel.spare += count;
+	return count;
+}
+
+void frames_when_short(bool (*take_back)(void))
+{
+	kernel.take_back = take_back;
+}
+
+u64 frames_total(void) { return MEMORY_FRAMES; }
+u64 frames_free_now(void) { return kernel.spare; }
+u64 frames_available(void) { return kernel.spare + kernel.lent; }
 
 void *kmalloc(size_t size)
 {
@@ -374,6 +402,11 @@ static void iobuf_one(struct iobuf *io, struct iovec *vec, const void *bytes, si
 	*vec = (struct iovec){ (void *)(size_t)bytes, n };
 	*io = (struct iobuf){ .vec = vec, .left = n };
 	readable = good;
+}
+
+void test_iobuf(struct iobuf *io, struct iovec *vec, void *bytes, size_t n)
+{
+	iobuf_one(io, vec, bytes, n, n);
 }
 
 static u8 *iobuf_step(struct iobuf *io, size_t *n)

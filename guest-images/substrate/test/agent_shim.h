@@ -72,6 +72,8 @@ struct kernel {
 	u64 memory_base;      /* guest-physical address of RAM; set before the first allocation */
 	long fail_allocation; /* counts down; the allocation that makes it 0, and all after it, fail; < 0: none */
 	long allocated;       /* blocks and frames that are out */
+	u32 spare, lent;      /* frames for the balloon, and in it; they have the numbers from 1000 */
+	bool (*take_back)(void);
 	bool powered_off;
 	u64 realtime;
 	u64 seed[4];
@@ -95,6 +97,8 @@ extern struct kernel kernel;
 /* The current process's system calls on the last spawned process's files. */
 ssize_t test_write(int fd, const void *bytes, size_t n);
 ssize_t test_read(int fd, void *bytes, size_t n);
+/* Memory of the current process: n bytes. */
+void test_iobuf(struct iobuf *io, struct iovec *vec, void *bytes, size_t n);
 /* A write whose memory is readable for `good` bytes only. */
 ssize_t test_write_faulting(int fd, const void *bytes, size_t n, size_t good);
 void test_exit(u32 code);

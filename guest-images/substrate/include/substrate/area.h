@@ -23,14 +23,22 @@ struct area {
 struct mm {
 	u32 refs;
 	u32 area_count, area_capacity;
-	struct area *areas; /* sorted, not overlapping */
+	u32 area_gap;       /* the free room lies before the area of this index: where the last change was, the next is near */
+	struct area *areas; /* sorted, not overlapping; by area_at */
 	paddr_t root;
 	u64 resident; /* pages */
 	u64 mapped;   /* bytes */
 	u64 map_top;  /* mappings without a wish for an address go below */
+	u64 full_above; /* from here to map_top everything is mapped, so that nobody need look there */
 	u64 stack_top;
 	u64 brk_start, brk;
 };
+
+/* By index, in the order of their addresses; stays there until the next area comes or goes. */
+static inline struct area *area_at(const struct mm *mm, u32 i)
+{
+	return &mm->areas[i < mm->area_gap ? i : i + mm->area_capacity - mm->area_count];
+}
 
 /* A copy of an address space, whose private pages part when they are written; NULL when memory is exhausted. */
 struct mm *mm_fork(struct mm *from);

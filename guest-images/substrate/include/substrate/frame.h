@@ -32,4 +32,15 @@ paddr_t frame_alloc_untouched(void);
 /* Gives back such a frame that is still zero. */
 void frame_put_untouched(paddr_t frame);
 
+/*
+ * For the memory balloon. Lends the host at most `most` free frames that it has memory for, and writes down their numbers; those
+ * are nobody's until frames_return gives some of them back, with anything in them. How many; 512 at a time are enough for every block.
+ */
+u32 frames_lend(u32 *numbers, u32 most);
+u32 frames_return(u32 *numbers, u32 most);
+/* Lent frames count as available from now on: when there are no others, `take_back` returns some, or says that it cannot now. */
+void frames_when_short(bool (*take_back)(void));
+/* Without those that are lent. */
+u64 frames_free_now(void);
+
 #endif

@@ -33,6 +33,8 @@ void child_state_info(siginfo_t *info, const struct process *child, int code, in
 bool signals_stop(void);
 /* The thread has to end, stopped or not: the process does, another thread executes a program, or SIGKILL came. */
 bool signal_ends(const struct task *task);
+/* What it does to the process is nothing, now: by its handler, or by default. */
+bool signal_ignored(const struct process *process, int signo);
 /* Sends any signal with what is to be known of it; `task` NULL: to the process as a whole. 0, -EAGAIN. */
 long signal_send_info(struct process *process, struct task *task, int signo, const siginfo_t *info);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <substrate/device.h>
 
+#include "../virtio/balloon.h"
 #include "../virtio/block.h"
 #include "../virtio/console.h"
+#include "../virtio/rng.h"
 #include "../virtio/vsock.h"
 #include "agent.h"
 
@@ -16,6 +18,8 @@ bool devices_poll(void)
 	bool some = virtio_console_poll();
 	some |= virtio_vsock_poll();
 	some |= virtio_block_poll();
+	some |= virtio_rng_poll();
+	some |= virtio_balloon_poll();
 	some |= agent_poll();
 	polling = false;
 	return some;

@@ -7,6 +7,7 @@ bool cpu_deprivileged;
 
 /* head.S and entry.S */
 void gate(u64 operation, u64 argument);
+void halt_native(void);
 extern u64 boot_pml4[], kernel_pd[];
 extern const char idt_native_pointer[], text_end[];
 extern u8 tss_rsp0[];
@@ -131,9 +132,8 @@ void cpu_halt(void)
 		gate(GATE_HALT, 0);
 		return;
 	}
-	/* `sti` takes effect after the next instruction: no interrupt can slip in before the halt. */
 	if (!cpu0.work)
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
+		halt_native();
 }
 
 noreturn void cpu_reset(void)

@@ -295,6 +295,15 @@ leave_kernel:
 	call	refused_state_report
 	jmp	exit_to_program
 
+/* void halt_native(void): waits with interrupts on, which one that is pending ends. */
+	.globl halt_native, halt_instruction
+halt_native:
+	sti		/* takes effect behind the next instruction */
+halt_instruction:
+	hlt
+	cli
+	ret
+
 /* void switch_stack(u64 *save_rsp, u64 rsp): goes on where `rsp` was saved. */
 	.globl switch_stack
 switch_stack:

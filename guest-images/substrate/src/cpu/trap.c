@@ -15,7 +15,7 @@ struct extable_entry {
 extern const struct extable_entry extable_start[], extable_end[];
 
 /* entry.S */
-extern const char exit_instruction[];
+extern const char exit_instruction[], halt_instruction[];
 noreturn void leave_kernel(const struct pt_regs *program);
 void refused_state_report(struct pt_regs *regs);
 
@@ -121,6 +121,12 @@ static void handle(struct pt_regs *regs, u64 vector, u64 cr2)
 	if (vector >= VECTOR_IRQ) {
 		if (from_program(regs))
 			cpu_enable_interrupts();
+		/*
+		 * A processor takes none between `sti` and `hlt`. One that left the guest just there may have forgotten that when
+		 * it comes back (QEMU's VMRUN does), and the halt would wait for what has come.
+		 */
+		else if (regs->rip == (u64)halt_instruction)
+			regs->rip++;
 		cpu0.work = 1;
 		return;
 	}

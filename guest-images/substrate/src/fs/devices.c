@@ -7,11 +7,13 @@
 #include <substrate/string.h>
 #include <substrate/tty.h>
 #include "../net/abi.h"
+#include "../virtio/rng.h"
 #include "../virtio/vsock.h"
 #include "node.h"
 
 #define MEM_MAJOR 1
 #define MISC_MAJOR 10
+#define HWRNG_MINOR 183
 #define VSOCK_MINOR 122 /* dynamic on Linux */
 
 /* Two part encoding of st_rdev: new_encode_dev. Small numbers: major in bits 8…19, minor in 0…7. */
@@ -78,6 +80,20 @@ static ssize_t write_random(struct file *file, struct iobuf *io, u64 pos)
 	return total || !io->left ? (ssize_t)total : -EFAULT;
 }
 
+static ssize_t read_hwrng(struct file *file, struct iobuf *io, u64 pos)
+{
+	size_t total = 0;
+
+	(void)file, (void)pos;
+	while (io->left) {
+		ssize_t n = virtio_rng_read(io);
+		if (n < 0)
+			return total ? (ssize_t)total : n;
+		total += (size_t)n;
+	}
+	return (ssize_t)total;
+}
+
 static long vsock_ioctl(struct file *file, unsigned int cmd, u64 arg)
 {
 	u32 cid = virtio_vsock_cid();
@@ -93,6 +109,7 @@ static const struct file_ops null_ops = { .read = read_nothing, .write = write_d
 static const struct file_ops zero_ops = { .read = read_zero, .write = write_discard };
 static const struct file_ops full_ops = { .read = read_zero, .write = write_full };
 static const struct file_ops random_ops = { .read = read_random, .write = write_random };
+static const struct file_ops hwrng_ops = { .read = read_hwrng };
 static const struct file_ops vsock_ops = { .ioctl = vsock_ioctl };
 
 const struct file_ops *device_ops(const struct node *node)
@@ -111,6 +128,8 @@ const struct file_ops *device_ops(const struct node *node)
 	case DEVICE(MEM_MAJOR, 8):
 	case DEVICE(MEM_MAJOR, 9):
 		return &random_ops;
+	case DEVICE(MISC_MAJOR, HWRNG_MINOR):
+		return virtio_rng_present() ? &hwrng_ops : NULL;
 	case DEVICE(MISC_MAJOR, VSOCK_MINOR):
 		return &vsock_ops;
 	default:
@@ -210,6 +229,8 @@ static long dev_populate(struct node *dev)
 		error = add(dev, devices[i].name, device(S_IFCHR | 0666, devices[i].number));
 	for (u32 i = 0; error == 0 && i < ARRAY_SIZE(links); i++)
 		error = add(dev, links[i].name, node_new_link(FS_DEV, links[i].target));
+	if (error == 0 && virtio_rng_present())
+		error = add(dev, "hwrng", device(S_IFCHR | 0600, DEVICE(MISC_MAJOR, HWRNG_MINOR)));
 	if (error == 0)
 		error = add_disks(dev);
 	if (error == 0)

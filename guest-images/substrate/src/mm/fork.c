@@ -82,7 +82,7 @@ static bool copy_areas(struct mm *from, struct mm *to)
 		return false;
 	to->area_capacity = MAX(from->area_count, 1U);
 	for (u32 i = 0; i < from->area_count; i++) {
-		const struct area *area = &from->areas[i];
+		const struct area *area = area_at(from, i);
 		if (area->flags & AREA_NOT_COPIED)
 			continue;
 		to->areas[to->area_count++] = *area;
@@ -90,6 +90,7 @@ static bool copy_areas(struct mm *from, struct mm *to)
 		if (area->node)
 			node_get(area->node);
 	}
+	to->area_gap = to->area_count;
 	return true;
 }
 
@@ -98,7 +99,7 @@ struct mm *mm_fork(struct mm *from)
 	struct mm *to = mm_new();
 	if (!to)
 		return NULL;
-	to->map_top = from->map_top;
+	to->map_top = to->full_above = from->map_top;
 	to->stack_top = from->stack_top;
 	to->brk_start = from->brk_start;
 	to->brk = from->brk;
@@ -106,7 +107,7 @@ struct mm *mm_fork(struct mm *from)
 	struct copy copy = { .from = from, .to = to, .eager_left = plenty ? EAGER_IN_ALL : 0 };
 	bool done = copy_areas(from, to);
 	for (u32 i = 0; done && i < to->area_count; i++) {
-		copy.area = &to->areas[i];
+		copy.area = area_at(to, i);
 		done = copy.area->flags & AREA_WIPED || copy_area(&copy);
 	}
 	if (copy.protected)

@@ -4,7 +4,8 @@
  *
  * RAM that was never used (the wilderness) is taken in order of address and is known to be zero: nothing is cleared and no
  * list is built at boot, so that a machine's memory costs its host nothing until a program uses it. Frames that come back are
- * kept in lists by order and used first, because the host has paid for them already.
+ * recycled: kept in lists by order and used first, because the host has paid for them already. The host can have them lent (the
+ * memory balloon); what it gives back comes next, because large blocks can only be made of RAM that was never used.
  */
 #include <substrate/frame.h>
 #include <substrate/mm.h>
@@ -20,15 +21,41 @@ struct range {
 	u64 next, end; /* frame numbers: the wilderness */
 };
 
+/* Free blocks of 2^order frames. */
+struct pool {
+	u32 lists[MAX_ORDER + 1]; /* first frame number, 0: empty */
+	u64 frames;
+};
+
 static struct {
 	struct frame *frames; /* by frame number */
 	u64 limit;            /* first frame number beyond RAM */
 	struct range ranges[MAX_RANGES];
 	unsigned int range_count;
-	u32 free_lists[MAX_ORDER + 1]; /* first frame number, 0: empty */
-	u32 clean_list;                /* single frames that came back untouched: still zero */
-	u64 total, recycled, clean, untouched;
+	u32 clean_list;       /* single frames that came back untouched: still zero */
+	struct pool recycled; /* the host has memory for them */
+	struct pool lent;     /* the host has them */
+	struct pool returned; /* by the host, which has no memory for them; they hold anything */
+	bool (*take_back)(void);
+	u64 total, clean, untouched;
 } ram;
+
+static void pool_put(struct pool *pool, u64 number, unsigned int order)
+{
+	ram.frames[number].next = pool->lists[order];
+	pool->lists[order] = (u32)number;
+	pool->frames += 1UL << order;
+}
+
+static u64 pool_take(struct pool *pool, unsigned int order)
+{
+	u32 number = pool->lists[order];
+	if (number) {
+		pool->lists[order] = ram.frames[number].next;
+		pool->frames -= 1UL << order;
+	}
+	return number;
+}
 
 void frames_add(paddr_t start, paddr_t end)
 {
@@ -79,10 +106,7 @@ static u64 wilderness_take(u64 count)
 		if (first + count > r->end)
 			continue;
 		while (r->next < first) {
-			struct frame *skipped = &ram.frames[r->next];
-			skipped->next = ram.free_lists[0];
-			ram.free_lists[0] = (u32)r->next++;
-			ram.recycled++;
+			pool_put(&ram.recycled, r->next++, 0);
 			ram.untouched--;
 		}
 		r->next += count;
@@ -92,32 +116,38 @@ static u64 wilderness_take(u64 count)
 	return 0;
 }
 
-static u64 recycled_take(unsigned int order)
-{
-	u32 number = ram.free_lists[order];
-	if (number) {
-		ram.free_lists[order] = ram.frames[number].next;
-		ram.recycled -= 1UL << order;
-	}
-	return number;
-}
-
-/* Halves a larger recycled block when there is no other way. */
-static u64 split_take(unsigned int order)
+/* Halves a larger block when there is no other way. */
+static u64 split_take(struct pool *pool, unsigned int order)
 {
 	for (unsigned int larger = order + 1; larger <= MAX_ORDER; larger++) {
-		u64 number = recycled_take(larger);
+		u64 number = pool_take(pool, larger);
 		if (!number)
 			continue;
-		while (larger-- > order) {
-			u64 half = number + (1UL << larger);
-			ram.frames[half].next = ram.free_lists[larger];
-			ram.free_lists[larger] = (u32)half;
-			ram.recycled += 1UL << larger;
-		}
+		while (larger-- > order)
+			pool_put(pool, number + (1UL << larger), larger);
 		return number;
 	}
 	return 0;
+}
+
+static u64 used_take(unsigned int order)
+{
+	u64 number = pool_take(&ram.recycled, order);
+	return number ? number : pool_take(&ram.returned, order);
+}
+
+/* What there is when neither a block of that order nor wilderness is left. */
+static u64 last_take(unsigned int order)
+{
+	u64 number = split_take(&ram.recycled, order);
+	if (!number)
+		number = split_take(&ram.returned, order);
+	while (!number && ram.lent.frames && ram.take_back && ram.take_back()) {
+		number = pool_take(&ram.returned, order);
+		if (!number)
+			number = split_take(&ram.returned, order);
+	}
+	return number;
 }
 
 static u64 clean_take(void)
@@ -163,13 +193,13 @@ paddr_t frame_alloc(enum frame_flags wanted)
 	enum frame_flags flags = wanted;
 	if (frames_available() <= RESERVE_FRAMES)
 		return 0;
-	u64 number = recycled_take(0);
+	u64 number = used_take(0);
 	if (!number) {
 		number = zero_take();
 		flags = FRAME_ANY;
 	}
 	if (!number) {
-		number = split_take(0);
+		number = last_take(0);
 		flags = wanted;
 	}
 	if (!number)
@@ -194,11 +224,8 @@ void frame_put(paddr_t frame)
 	if (!f)
 		return;
 	BUG_ON(f->refs == 0);
-	if (--f->refs == 0) {
-		f->next = ram.free_lists[0];
-		ram.free_lists[0] = (u32)(frame >> PAGE_SHIFT);
-		ram.recycled++;
-	}
+	if (--f->refs == 0)
+		pool_put(&ram.recycled, frame >> PAGE_SHIFT, 0);
 }
 
 bool frame_exclusive(paddr_t frame)
@@ -210,11 +237,11 @@ bool frame_exclusive(paddr_t frame)
 paddr_t frames_alloc(unsigned int order)
 {
 	BUG_ON(order > MAX_ORDER);
-	u64 number = recycled_take(order);
+	u64 number = used_take(order);
 	if (!number)
 		number = wilderness_take(1UL << order);
 	if (!number)
-		number = split_take(order);
+		number = last_take(order);
 	if (!number && order == 0)
 		number = clean_take();
 	if (!number)
@@ -226,10 +253,38 @@ paddr_t frames_alloc(unsigned int order)
 
 void frames_free(paddr_t first, unsigned int order)
 {
-	u64 number = first >> PAGE_SHIFT;
-	ram.frames[number].next = ram.free_lists[order];
-	ram.free_lists[order] = (u32)number;
-	ram.recycled += 1UL << order;
+	pool_put(&ram.recycled, first >> PAGE_SHIFT, order);
+}
+
+/* Moves blocks between pools, large ones first, and writes down the numbers of their frames. */
+static u32 move(struct pool *from, struct pool *to, u32 *numbers, u32 most)
+{
+	u32 count = 0;
+
+	for (unsigned int order = MAX_ORDER + 1; order-- > 0;) {
+		while (from->lists[order] && most - count >= 1U << order) {
+			u64 first = pool_take(from, order);
+			pool_put(to, first, order);
+			for (u32 i = 0; i < 1U << order; i++)
+				numbers[count++] = (u32)first + i;
+		}
+	}
+	return count;
+}
+
+u32 frames_lend(u32 *numbers, u32 most)
+{
+	return move(&ram.recycled, &ram.lent, numbers, most);
+}
+
+u32 frames_return(u32 *numbers, u32 most)
+{
+	return move(&ram.lent, &ram.returned, numbers, most);
+}
+
+void frames_when_short(bool (*take_back)(void))
+{
+	ram.take_back = take_back;
 }
 
 u64 frames_total(void)
@@ -239,5 +294,10 @@ u64 frames_total(void)
 
 u64 frames_available(void)
 {
-	return ram.untouched + ram.clean + ram.recycled;
+	return frames_free_now() + (ram.take_back ? ram.lent.frames : 0);
+}
+
+u64 frames_free_now(void)
+{
+	return ram.untouched + ram.clean + ram.recycled.frames + ram.returned.frames;
 }

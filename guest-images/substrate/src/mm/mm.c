@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program's address space: areas in a sorted array, pages on demand.
+ * A program's address space: areas in a sorted array with the free room somewhere in its middle, pages on demand.
  *
  * A page fault costs some 30 us on a de-privileging host, an entry in a page table nothing. So whatever costs no memory is
  * mapped around a fault as well: pages of files that are used in place, and frames of RAM that were never touched.
@@ -45,6 +45,7 @@ struct mm *mm_new(void)
 	random_bytes(&random, sizeof(random));
 	mm->stack_top = TASK_SIZE - PAGE_SIZE - (random & 0x3ff) * PAGE_SIZE;
 	mm->map_top = mm->stack_top - STACK_GAP - (random >> 32 & 0xfff) * PAGE_SIZE;
+	mm->full_above = mm->map_top;
 	return mm;
 }
 
@@ -100,9 +101,10 @@ void mm_put(struct mm *mm)
 	if (active == mm)
 		mm_switch(NULL);
 	for (u32 i = 0; i < mm->area_count; i++) {
-		zap(mm, mm->areas[i].start, mm->areas[i].end);
-		if (mm->areas[i].node)
-			node_put(mm->areas[i].node);
+		const struct area *area = area_at(mm, i);
+		zap(mm, area->start, area->end);
+		if (area->node)
+			node_put(area->node);
 	}
 	pagetable_free(mm->root);
 	kfree(mm->areas);
@@ -127,7 +129,7 @@ static u32 area_index(const struct mm *mm, u64 address)
 	u32 low = 0, high = mm->area_count;
 	while (low < high) {
 		u32 middle = (low + high) / 2;
-		if (mm->areas[middle].end <= address)
+		if (area_at(mm, middle)->end <= address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -138,7 +140,7 @@ static u32 area_index(const struct mm *mm, u64 address)
 struct area *mm_area(struct mm *mm, u64 address)
 {
 	u32 i = area_index(mm, address);
-	return i < mm->area_count && mm->areas[i].start <= address ? &mm->areas[i] : NULL;
+	return i < mm->area_count && area_at(mm, i)->start <= address ? area_at(mm, i) : NULL;
 }
 
 static bool mergeable(const struct area *low, const struct area *high)
@@ -147,12 +149,23 @@ static bool mergeable(const struct area *low, const struct area *high)
 	       (!low->node || low->offset + (low->end - low->start) == high->offset);
 }
 
+static void move_gap(struct mm *mm, u32 to)
+{
+	u32 gap = mm->area_gap, room = mm->area_capacity - mm->area_count;
+	if (to < gap)
+		memmove(mm->areas + to + room, mm->areas + to, (gap - to) * sizeof(*mm->areas));
+	else
+		memmove(mm->areas + gap, mm->areas + gap + room, (to - gap) * sizeof(*mm->areas));
+	mm->area_gap = to;
+}
+
 static long area_reserve(struct mm *mm, u32 more)
 {
 	if (mm->area_count + more <= mm->area_capacity)
 		return 0;
 	if (mm->area_count + more > MAX_AREAS)
 		return -ENOMEM;
+	move_gap(mm, mm->area_count);
 	u32 capacity = MAX(mm->area_capacity * 2, 16U);
 	struct area *areas = krealloc(mm->areas, capacity * sizeof(*areas));
 	if (!areas)
@@ -165,35 +178,36 @@ static long area_reserve(struct mm *mm, u32 more)
 /* Room must be reserved. */
 static void area_insert(struct mm *mm, u32 i, const struct area *area)
 {
-	memmove(mm->areas + i + 1, mm->areas + i, (mm->area_count - i) * sizeof(*area));
+	move_gap(mm, i);
 	mm->areas[i] = *area;
+	mm->area_gap++;
 	mm->area_count++;
 	mm->mapped += area->end - area->start;
 }
 
 static void area_remove(struct mm *mm, u32 i)
 {
-	struct area *area = &mm->areas[i];
+	const struct area *area = area_at(mm, i);
 	mm->mapped -= area->end - area->start;
 	if (area->node)
 		node_put(area->node);
+	move_gap(mm, i);
 	mm->area_count--;
-	memmove(area, area + 1, (mm->area_count - i) * sizeof(*area));
 }
 
 /* Cuts the area that spans `address` in two there. Room must be reserved. */
 static void area_split(struct mm *mm, u64 address)
 {
 	u32 i = area_index(mm, address);
-	if (i == mm->area_count || mm->areas[i].start >= address)
+	if (i == mm->area_count || area_at(mm, i)->start >= address)
 		return;
-	struct area high = mm->areas[i];
+	struct area high = *area_at(mm, i);
 	high.start = address;
-	high.offset += address - mm->areas[i].start;
+	high.offset += address - area_at(mm, i)->start;
 	if (high.node)
 		node_get(high.node);
 	mm->mapped -= high.end - address;
-	mm->areas[i].end = address;
+	area_at(mm, i)->end = address;
 	area_insert(mm, i + 1, &high);
 }
 
@@ -201,8 +215,8 @@ static void area_split(struct mm *mm, u64 address)
 static void area_merge(struct mm *mm, u64 start, u64 end)
 {
 	u32 i = area_index(mm, start ? start - 1 : 0);
-	while (i + 1 < mm->area_count && mm->areas[i].start < end) {
-		struct area *low = &mm->areas[i], *high = low + 1;
+	while (i + 1 < mm->area_count && area_at(mm, i)->start < end) {
+		struct area *low = area_at(mm, i), *high = area_at(mm, i + 1);
 		if (!mergeable(low, high)) {
 			i++;
 			continue;
@@ -219,14 +233,13 @@ static bool range_ok(u64 address, u64 length)
 	return length <= TASK_SIZE && address <= TASK_SIZE - length;
 }
 
-/* The highest gap of `length` below `top`; 0: none. */
-static u64 find_gap(const struct mm *mm, u64 length, u64 top)
+/* The highest gap of `length` below `end`; 0: none. */
+static u64 find_gap(const struct mm *mm, u64 length, u64 end)
 {
-	u64 end = top;
-	for (u32 i = area_index(mm, top); i <= mm->area_count; i--) {
-		u64 below = i == 0 ? MMAP_MIN_ADDR : mm->areas[i - 1].end;
+	for (u32 i = area_index(mm, end); i <= mm->area_count; i--) {
+		u64 below = i == 0 ? MMAP_MIN_ADDR : area_at(mm, i - 1)->end;
 		if (i < mm->area_count)
-			end = MIN(end, mm->areas[i].start);
+			end = MIN(end, area_at(mm, i)->start);
 		if (below < end && end - below >= length)
 			return end - length;
 		if (i == 0)
@@ -235,10 +248,19 @@ static u64 find_gap(const struct mm *mm, u64 length, u64 top)
 	return 0;
 }
 
+/* The same below the place where mappings go. */
+static u64 find_place(struct mm *mm, u64 length)
+{
+	const struct area *area;
+	while ((area = mm_area(mm, mm->full_above - 1)))
+		mm->full_above = area->start;
+	return find_gap(mm, length, mm->full_above);
+}
+
 static bool is_free(const struct mm *mm, u64 address, u64 length)
 {
 	u32 i = area_index(mm, address);
-	return i == mm->area_count || mm->areas[i].start >= address + length;
+	return i == mm->area_count || area_at(mm, i)->start >= address + length;
 }
 
 /* As Linux's heuristic overcommit: a single request for more than there is in all is refused. */
@@ -264,7 +286,7 @@ long mm_map(struct mm *mm, u64 address, u64 length, int prot, int flags, struct 
 		if (flags & MAP_FIXED_NOREPLACE && !is_free(mm, address, length))
 			return -EEXIST;
 	} else if (address < MMAP_MIN_ADDR || !range_ok(address, length) || !is_free(mm, address, length)) {
-		address = find_gap(mm, length, mm->map_top);
+		address = find_place(mm, length);
 		if (!address)
 			address = find_gap(mm, length, TASK_SIZE);
 		if (!address)
@@ -298,8 +320,10 @@ long mm_unmap(struct mm *mm, u64 address, u64 length)
 	area_split(mm, address);
 	area_split(mm, address + length);
 	u32 i = area_index(mm, address);
-	while (i < mm->area_count && mm->areas[i].start < address + length)
+	while (i < mm->area_count && area_at(mm, i)->start < address + length)
 		area_remove(mm, i);
+	if (mm->full_above < address + length)
+		mm->full_above = MIN(address + length, mm->map_top);
 	zap(mm, address, address + length);
 	return 0;
 }
@@ -370,8 +394,8 @@ long mm_mark(struct mm *mm, u64 address, u64 length, u32 set, u32 clear)
 	u64 end = address + length;
 	if (!range_ok(address, length) || !cut_out(mm, address, end))
 		return -ENOMEM;
-	for (u32 i = area_index(mm, address); i < mm->area_count && mm->areas[i].start < end; i++) {
-		struct area *area = &mm->areas[i];
+	for (u32 i = area_index(mm, address); i < mm->area_count && area_at(mm, i)->start < end; i++) {
+		struct area *area = area_at(mm, i);
 		/* madvise(2): only private memory without a file can be wiped. */
 		if (set & AREA_WIPED && (area->node || area->flags & AREA_SHARED))
 			return -EINVAL;
@@ -391,11 +415,11 @@ long mm_protect(struct mm *mm, u64 address, u64 length, int prot)
 	u64 end = address + length;
 	if (!cut_out(mm, address, end))
 		return -ENOMEM;
-	for (u32 i = area_index(mm, address); i < mm->area_count && mm->areas[i].start < end; i++) {
-		if (mm->areas[i].prot == prot)
+	for (u32 i = area_index(mm, address); i < mm->area_count && area_at(mm, i)->start < end; i++) {
+		if (area_at(mm, i)->prot == prot)
 			continue;
-		mm->areas[i].prot = prot;
-		reprotect(mm, &mm->areas[i]);
+		area_at(mm, i)->prot = prot;
+		reprotect(mm, area_at(mm, i));
 	}
 	area_merge(mm, address, end);
 	return 0;
@@ -696,7 +720,7 @@ size_t mm_describe(struct mm *mm, u64 *address, char *buf, size_t size)
 	u32 i = area_index(mm, *address);
 	if (i == mm->area_count)
 		return 0;
-	const struct area *a = &mm->areas[i];
+	const struct area *a = area_at(mm, i);
 	*address = a->end;
 	char *path = kmalloc(PATH_MAX);
 	if (!path)

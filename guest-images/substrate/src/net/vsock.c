@@ -24,6 +24,9 @@
 /* Linux: VSOCK_DEFAULT_BUFFER_SIZE and so on, VSOCK_DEFAULT_CONNECT_TIMEOUT, VSOCK_CLOSE_TIMEOUT. */
 #define RECEIVE_BUFFER (256u << 10)
 #define RECEIVE_BUFFER_LEAST 128u
+/* What a connection that makes good use of that is given, unless the program has said how much it wants. */
+#define RECEIVE_BUFFER_WIDEST (1u << 20)
+#define MEMORY_SHARE 32
 #define CONNECT_TIMEOUT (2 * NSEC_PER_SEC)
 #define CLOSE_TIMEOUT (8 * NSEC_PER_SEC)
 /* Ports below are for root. */
@@ -46,6 +49,8 @@ struct vsock_end {
 	u32 sent, peer_room, peer_taken; /* bytes to the host, its buffer, those that left it */
 	u32 taken, told_taken, told_room, received;
 	u64 buffer, buffer_least, buffer_most, connect_timeout;
+	u32 widened; /* what the host is told instead of `buffer`; 0: that */
+	bool sized;  /* by the program */
 	struct timer closing;
 };
 
@@ -142,6 +147,11 @@ static bool is_own_cid(u32 cid)
 
 /* ---- packets to the host ---- */
 
+static u32 buffer_of(const struct vsock_end *v)
+{
+	return v->widened ? v->widened : (u32)v->buffer;
+}
+
 static void fill_header(const struct vsock_end *v, struct virtio_vsock_hdr *header, u32 op, u32 flags, u32 length)
 {
 	*header = (struct virtio_vsock_hdr){
@@ -153,14 +163,14 @@ static void fill_header(const struct vsock_end *v, struct virtio_vsock_hdr *head
 		.type = VIRTIO_VSOCK_TYPE_STREAM,
 		.op = (u16)op,
 		.flags = flags,
-		.buf_alloc = (u32)v->buffer,
+		.buf_alloc = buffer_of(v),
 		.fwd_cnt = v->taken,
 	};
 }
 
 static void credit_was_told(struct vsock_end *v)
 {
-	v->told_room = (u32)v->buffer;
+	v->told_room = buffer_of(v);
 	v->told_taken = v->taken;
 	v->due &= (u16)~DUE(VIRTIO_VSOCK_OP_CREDIT_UPDATE);
 }
@@ -234,12 +244,21 @@ static u32 peer_free(const struct vsock_end *v)
 	return v->peer_room > on_their_way ? v->peer_room - on_their_way : 0;
 }
 
+static void widen(struct vsock_end *v)
+{
+	u64 most = MIN((u64)RECEIVE_BUFFER_WIDEST, frames_total() * PAGE_SIZE / MEMORY_SHARE);
+
+	if (!v->sized && 2UL * buffer_of(v) <= most)
+		v->widened = 2 * buffer_of(v);
+}
+
 /* The host should know of room when it is a good part of the buffer, and it knows of little. */
 static void update_credit(struct vsock_end *v)
 {
 	u32 known = v->told_room - (v->received - v->told_taken);
 
 	if (known < v->told_room / 2 && v->taken - v->told_taken >= v->told_room / 4) {
+		widen(v);
 		tell(v, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
 		virtio_vsock_kick();
 	}
@@ -442,6 +461,7 @@ static bool vsock_equip(struct socket *child, struct socket *listener)
 	v->buffer = from->buffer;
 	v->buffer_least = from->buffer_least;
 	v->buffer_most = from->buffer_most;
+	v->sized = from->sized;
 	v->connect_timeout = from->connect_timeout;
 	v->local_cid = from->local_cid;
 	v->local_port = from->local_port;
@@ -523,7 +543,7 @@ static long vsock_connect(struct socket *s, const struct address *address, u64 d
 	s->error = 0;
 	v->peer_shut = v->told_shut = 0;
 	v->was_connected = false;
-	v->sent = v->peer_room = v->peer_taken = v->taken = v->told_taken = v->told_room = v->received = 0;
+	v->sent = v->peer_room = v->peer_taken = v->taken = v->told_taken = v->told_room = v->received = v->widened = 0;
 	if (!here)
 		return connect_to_host(s, &to, deadline);
 	v->remote_cid = to.cid;
@@ -861,6 +881,8 @@ long vsock_get_option(const struct socket *s, int name, void *value, size_t *len
 static void set_buffer(struct vsock_end *v, u64 size)
 {
 	v->buffer = MAX(MIN(size, v->buffer_most), v->buffer_least);
+	v->widened = 0;
+	v->sized = true;
 	tell(v, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
 	virtio_vsock_kick();
 }

@@ -18,6 +18,11 @@
 #define TIMERS_MAX 4096
 /* Between two interrupts, however short the interval is: what rings in between counts as overrun. */
 #define LEAST_NS 50000UL
+/*
+ * The same where the signal is ignored: nobody is told, and thousands of such timers would leave the program no time. Linux
+ * takes a tick there (posix_timer_fn, kernel/time/posix-timers.c), which is as long with CONFIG_HZ=100.
+ */
+#define LEAST_IGNORED_NS 10000000UL
 #define OVERRUN_MAX 0x7fffffffUL /* DELAYTIMER_MAX (timer_getoverrun(2)) */
 
 struct posix_timer {
@@ -85,13 +90,18 @@ static void notify(struct posix_timer *t, u64 rings)
 	signal_send_info(t->process, t->thread, t->signo, &info);
 }
 
+static bool is_ignored(const struct posix_timer *t)
+{
+	return t->notify != SIGEV_NONE && signal_ignored(t->process, t->signo);
+}
+
 static void rung(struct posix_timer *t)
 {
 	u64 now = now_of(t), rings = 1;
 	if (t->interval) {
 		rings += now > t->due ? (now - t->due) / t->interval : 0;
 		t->due += rings * t->interval;
-		arm(t, MAX(t->due, now + LEAST_NS));
+		arm(t, MAX(t->due, now + (is_ignored(t) ? LEAST_IGNORED_NS : LEAST_NS)));
 	}
 	notify(t, rings);
 }

@@ -41,10 +41,14 @@ void wake_timer_init(paddr_t base)
 	wake_timer = phys_to_virt(base);
 }
 
-/* The machine's clock may run a little faster than ours: shortly before its end, an armed timer may have rung already. */
+/*
+ * The machine's clock may run faster than ours: shortly before its end, an armed timer may have rung already. By a hundredth,
+ * which is how far Linux corrects the counter's frequency after KVM has taken it over (tsc_refine_calibration_work,
+ * arch/x86/kernel/tsc.c), and a little for the host's own clock being kept right.
+ */
 static bool is_armed(u64 now)
 {
-	u64 slack = ((armed_until - armed_at) >> 10) + ARMED_SLACK_NS;
+	u64 slack = ((armed_until - armed_at) >> 6) + ARMED_SLACK_NS;
 	return armed_until > now + slack;
 }
 

@@ -226,7 +226,7 @@ bool signal_pending_fatal(void)
 	return false;
 }
 
-static bool ignores(const struct process *process, int signo)
+bool signal_ignored(const struct process *process, int signo)
 {
 	__sighandler_t handler = action_of(process, signo)->sa_handler;
 	return handler == SIG_IGN || (handler == SIG_DFL && IGNORED_BY_DEFAULT & BIT(signo));
@@ -285,7 +285,7 @@ static long send(struct process *process, struct task *task, int signo, const si
 		if (!task && (!receiver || !(candidate->signals_blocked & BIT(signo))))
 			receiver = candidate;
 	}
-	if (ignores(process, signo) && !waited_for && !blocked) {
+	if (signal_ignored(process, signo) && !waited_for && !blocked) {
 		if (traced)
 			pending_add(&process->signals->ignored, signo, info, IGNORED_SHOWN_MAX);
 		return 0;

@@ -13,13 +13,13 @@ void timer_init(struct timer *timer, void (*expired)(struct timer *timer))
 
 void timer_arm(struct timer *timer, u64 deadline)
 {
-	struct timer *other;
+	struct list *next = &timers;
 	list_remove(&timer->link);
 	timer->deadline = deadline;
-	list_for_each(other, &timers, link)
-		if (other->deadline > deadline)
-			break;
-	list_push_back(&other->link, &timer->link);
+	/* From the last: a program with thousands arms most of them there. */
+	while (next->prev != &timers && list_entry(next->prev, struct timer, link)->deadline > deadline)
+		next = next->prev;
+	list_push_back(next, &timer->link);
 	/* A program that goes on without waiting has the machine told of it on the way out. */
 	if (timers.next == &timer->link)
 		cpu0.work = 1;

@@ -123,6 +123,11 @@ u32 virtio_config_read32(const struct virtio_device *device, u32 offset)
 	return read_register(device, VIRTIO_MMIO_CONFIG + offset);
 }
 
+void virtio_config_write32(struct virtio_device *device, u32 offset, u32 value)
+{
+	write_register(device, VIRTIO_MMIO_CONFIG + offset, value);
+}
+
 void virtio_mmio_probe(paddr_t base, u64 size, u32 irq)
 {
 	struct virtio_device device = { .irq = irq, .selected = NO_QUEUE };
@@ -158,6 +163,12 @@ void virtio_mmio_probe(paddr_t base, u64 size, u32 irq)
 		break;
 	case VIRTIO_ID_BLOCK:
 		virtio_block_probe(&device);
+		break;
+	case VIRTIO_ID_RNG:
+		virtio_rng_probe(&device);
+		break;
+	case VIRTIO_ID_BALLOON:
+		virtio_balloon_probe(&device);
 		break;
 	default:
 		printk("virtio: no driver for the device of type %u at 0x%llx\n", id, (unsigned long long)base);

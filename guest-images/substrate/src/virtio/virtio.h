@@ -33,11 +33,14 @@ void virtio_acknowledge(struct virtio_device *device);
 
 /* Four bytes of the device's configuration space. */
 u32 virtio_config_read32(const struct virtio_device *device, u32 offset);
+void virtio_config_write32(struct virtio_device *device, u32 offset, u32 value);
 
 /* Drivers: `found` is copied. */
 void virtio_console_probe(const struct virtio_device *found);
 void virtio_vsock_probe(const struct virtio_device *found);
 void virtio_block_probe(const struct virtio_device *found);
+void virtio_rng_probe(const struct virtio_device *found);
+void virtio_balloon_probe(const struct virtio_device *found);
 
 #ifdef SUBSTRATE_HOST_TEST
 u32 mmio_read32(const void *at);

@@ -22,17 +22,19 @@ enum { RECEIVE = 0, TRANSMIT = 1, EVENT = 2 };
 #define RECEIVE_ENTRIES 64 /* two a buffer: header and payload */
 #define RECEIVE_BUFFERS (RECEIVE_ENTRIES / 2)
 #define FIRST_BUFFERS 4
+#define MOST_BUFFERS 8 /* that are posted at a time */
 #define TRANSMIT_ENTRIES 32
 #define EVENT_ENTRIES 2
 #define FEATURES (1U << VIRTIO_RING_F_EVENT_IDX)
 
 /* Packets without payload, and packets with one, that the device can have at a time. */
 #define CONTROL_SLOTS 16
-#define PLACES 2
+#define FIRST_PLACES 2
+#define PLACES 8
 
 /* Blocks of kmalloc. */
 #define SMALL_BLOCK PAGE_SIZE
-#define LARGE_BLOCK (32UL << 10)
+#define LARGE_BLOCK (64UL << 10)
 #define PLACE_BLOCK (64UL << 10)
 
 /* A payload that is to be sent, in a block of its own. */
@@ -54,7 +56,7 @@ static struct {
 	struct virtio_vsock_hdr *free_control[CONTROL_SLOTS], *control;
 	u16 control_count;
 	struct place *free_places[PLACES];
-	u16 place_count;
+	u16 place_count, places; /* free, in all: a writer that needs more than there are gets more */
 	struct receive_buffer *idle[RECEIVE_BUFFERS], *buffers; /* without a message, that is, not posted */
 	u16 idle_count, posted, wanted;
 	bool large, present;
@@ -158,6 +160,16 @@ static struct place *new_place(size_t block)
 	return place;
 }
 
+static void add_place(size_t block)
+{
+	struct place *place = vsock.places < PLACES ? new_place(block) : NULL;
+
+	if (!place)
+		return;
+	vsock.places++;
+	vsock.free_places[vsock.place_count++] = place;
+}
+
 /* A larger block in its stead, if there is one. */
 static struct place *enlarge(struct place *place, size_t wanted)
 {
@@ -173,9 +185,16 @@ static struct place *enlarge(struct place *place, size_t wanted)
 	return place;
 }
 
-u8 *virtio_vsock_place(size_t wanted, size_t *capacity)
+bool virtio_vsock_has_room(void)
 {
 	if (vsock.place_count == 0)
+		add_place(SMALL_BLOCK);
+	return vsock.place_count > 0;
+}
+
+u8 *virtio_vsock_place(size_t wanted, size_t *capacity)
+{
+	if (!virtio_vsock_has_room())
 		return NULL;
 	struct place *place = vsock.free_places[--vsock.place_count];
 	if (wanted > place->capacity)
@@ -201,14 +220,9 @@ void virtio_vsock_return(u8 *data)
 	vsock.free_places[vsock.place_count++] = container_of(data, struct place, data[0]);
 }
 
-bool virtio_vsock_has_room(void)
-{
-	return vsock.place_count > 0;
-}
-
 static bool is_full(void)
 {
-	return vsock.control_count == 0 || !virtio_vsock_has_room();
+	return vsock.control_count == 0 || vsock.place_count == 0;
 }
 
 void virtio_vsock_kick(void)
@@ -217,9 +231,10 @@ void virtio_vsock_kick(void)
 
 	while (more) {
 		virtqueue_kick(&vsock.transmit);
+		more = reclaim();
 		/* A device that does not take packets at once says when it has. */
 		virtqueue_set_interrupts(&vsock.transmit, is_full());
-		more = reclaim();
+		more |= reclaim();
 		if (more) {
 			wake_up(&virtio_vsock_room);
 			more = vsock_send_due();
@@ -278,7 +293,7 @@ static bool poll_receive(void)
 		/* The device has filled all that it had to the brim: it has more to send than there is room for. */
 		if (vsock.posted == 1 && written == sizeof(buffer->header) + buffer->message->capacity) {
 			vsock.large = true;
-			vsock.wanted = (u16)MIN(2U * vsock.wanted, (u32)RECEIVE_BUFFERS / 2);
+			vsock.wanted = (u16)MIN(2U * vsock.wanted, (u32)MOST_BUFFERS);
 		}
 		received(buffer, written);
 		some = true;
@@ -373,18 +388,14 @@ static bool set_up(void)
 		give_back(&vsock.buffers[i]);
 	for (u32 i = 0; i < CONTROL_SLOTS; i++)
 		vsock.free_control[vsock.control_count++] = &vsock.control[i];
-	for (u32 i = 0; i < PLACES; i++) {
-		struct place *place = new_place(SMALL_BLOCK);
-		if (!place)
-			return false;
-		vsock.free_places[vsock.place_count++] = place;
-	}
+	for (u32 i = 0; i < FIRST_PLACES; i++)
+		add_place(SMALL_BLOCK);
 	vsock.wanted = FIRST_BUFFERS;
 	fill();
 	post_events();
 	virtqueue_set_interrupts(&vsock.receive, true);
 	virtqueue_set_interrupts(&vsock.event, true);
-	return vsock.posted > 0;
+	return vsock.posted > 0 && vsock.places == FIRST_PLACES;
 }
 
 void virtio_vsock_probe(const struct virtio_device *found)

@@ -147,7 +147,7 @@ public final class Disk {
                 source, serial, new Limits(limits.bytesPerSecond, OptionalLong.of(requestsPerSecond)), listener);
     }
 
-    private static void checkRate(long perSecond) {
+    static void checkRate(long perSecond) {
         if (perSecond < 1 || perSecond > MAX_RATE) {
             throw new IllegalArgumentException("a rate of %d a second: give 1 … %d".formatted(perSecond, MAX_RATE));
         }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /// What a sandbox is to be. Immutable and reusable; each `with…` gives a changed copy.
@@ -39,7 +40,28 @@ public final class SandboxSpec {
 
     /// What the machine has.
     private record Resources(
-            Memory memory, int vcpus, @Nullable Duration maxLifetime, Duration launchTimeout) {}
+            Memory memory,
+            int vcpus,
+            @Nullable Duration maxLifetime,
+            Duration launchTimeout,
+            OptionalLong vsockBandwidth,
+            OptionalLong vsockPacketRate) {
+        Resources withMemory(Memory other) {
+            return new Resources(other, vcpus, maxLifetime, launchTimeout, vsockBandwidth, vsockPacketRate);
+        }
+
+        Resources withMaxLifetime(Duration other) {
+            return new Resources(memory, vcpus, other, launchTimeout, vsockBandwidth, vsockPacketRate);
+        }
+
+        Resources withLaunchTimeout(Duration other) {
+            return new Resources(memory, vcpus, maxLifetime, other, vsockBandwidth, vsockPacketRate);
+        }
+
+        Resources withVsock(OptionalLong bandwidth, OptionalLong packetRate) {
+            return new Resources(memory, vcpus, maxLifetime, launchTimeout, bandwidth, packetRate);
+        }
+    }
 
     /// What its programs have unless their command says otherwise: over what the image says, what was set here.
     private record Defaults(
@@ -61,7 +83,8 @@ public final class SandboxSpec {
     public static SandboxSpec of(Image image) {
         return new SandboxSpec(
                 image,
-                new Resources(DEFAULT_MEMORY, 1, null, DEFAULT_LAUNCH_TIMEOUT),
+                new Resources(
+                        DEFAULT_MEMORY, 1, null, DEFAULT_LAUNCH_TIMEOUT, OptionalLong.empty(), OptionalLong.empty()),
                 new Defaults(Map.of(), null, null),
                 List.of());
     }
@@ -83,11 +106,7 @@ public final class SandboxSpec {
         if (memory.bytes() % (2 << 20) != 0) {
             throw new IllegalArgumentException("guest memory of " + memory + " is not a multiple of 2 MiB");
         }
-        return new SandboxSpec(
-                image,
-                new Resources(memory, resources.vcpus, resources.maxLifetime, resources.launchTimeout),
-                defaults,
-                disks);
+        return new SandboxSpec(image, resources.withMemory(memory), defaults, disks);
     }
 
     /// How many processors the guest has.
@@ -98,11 +117,7 @@ public final class SandboxSpec {
         if (vcpus != 1) {
             throw new IllegalArgumentException("%d vCPUs: the Substrate guest kernel runs on 1".formatted(vcpus));
         }
-        return new SandboxSpec(
-                image,
-                new Resources(resources.memory, vcpus, resources.maxLifetime, resources.launchTimeout),
-                defaults,
-                disks);
+        return this;
     }
 
     /// Stops the sandbox when it has existed this long, with [LifetimeExceededException] for whoever uses it.
@@ -110,11 +125,7 @@ public final class SandboxSpec {
     /// @param limit more than zero
     public SandboxSpec withMaxLifetime(Duration limit) {
         checkPositive("lifetime", limit);
-        return new SandboxSpec(
-                image,
-                new Resources(resources.memory, resources.vcpus, limit, resources.launchTimeout),
-                defaults,
-                disks);
+        return new SandboxSpec(image, resources.withMaxLifetime(limit), defaults, disks);
     }
 
     /// How long the guest may take to be ready for programs.
@@ -122,8 +133,7 @@ public final class SandboxSpec {
     /// @param limit more than zero
     public SandboxSpec withLaunchTimeout(Duration limit) {
         checkPositive("launch timeout", limit);
-        return new SandboxSpec(
-                image, new Resources(resources.memory, resources.vcpus, resources.maxLifetime, limit), defaults, disks);
+        return new SandboxSpec(image, resources.withLaunchTimeout(limit), defaults, disks);
     }
 
     private static void checkPositive(String what, Duration limit) {
@@ -173,6 +183,33 @@ public final class SandboxSpec {
         return new SandboxSpec(image, resources, defaults, List.copyOf(more));
     }
 
+    /// How many bytes a second its programs and the host may send each other by
+    /// [Sandbox#connect(int)] and [Sandbox#listen], in each direction, all connections together. A
+    /// pause saves up what comes in a second, no more.
+    ///
+    /// @param bytesPerSecond 1 … [Disk#MAX_RATE]; headers of 44 bytes a packet count too
+    public SandboxSpec withVsockBandwidth(long bytesPerSecond) {
+        Disk.checkRate(bytesPerSecond);
+        return new SandboxSpec(
+                image,
+                resources.withVsock(OptionalLong.of(bytesPerSecond), resources.vsockPacketRate),
+                defaults,
+                disks);
+    }
+
+    /// How many packets a second may go the same ways: each carries up to 64 KiB, or asks for, answers or ends a
+    /// connection.
+    ///
+    /// @param packetsPerSecond 1 … [Disk#MAX_RATE]
+    public SandboxSpec withVsockPacketRate(long packetsPerSecond) {
+        Disk.checkRate(packetsPerSecond);
+        return new SandboxSpec(
+                image,
+                resources.withVsock(resources.vsockBandwidth, OptionalLong.of(packetsPerSecond)),
+                defaults,
+                disks);
+    }
+
     /// The root file system.
     public Image image() {
         return image;
@@ -201,6 +238,16 @@ public final class SandboxSpec {
     /// See [#withDisk]; the first is `/dev/vda`.
     public List<Disk> disks() {
         return disks;
+    }
+
+    /// See [#withVsockBandwidth]; empty for no limit.
+    public OptionalLong vsockBandwidth() {
+        return resources.vsockBandwidth;
+    }
+
+    /// See [#withVsockPacketRate]; empty for no limit.
+    public OptionalLong vsockPacketRate() {
+        return resources.vsockPacketRate;
     }
 
     /// See [#withEnv(String, String)].

@@ -3,6 +3,9 @@ package io.vivarium;
 
 import io.vivarium.internal.Checkpoint;
 import io.vivarium.internal.Launcher;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +44,11 @@ public final class Template implements AutoCloseable {
         return of(SandboxSpec.of(image));
     }
 
+    /// What a sandbox is now.
+    static Template saved(Sandbox sandbox) {
+        return new Template(sandbox.spec(), sandbox.checkpoint());
+    }
+
     /// Has a sandbox that started from this template do some work, and makes a template of what
     /// that leaves. This one stays as it is.
     ///
@@ -51,8 +59,66 @@ public final class Template implements AutoCloseable {
     public Template warmUp(Consumer<Sandbox> work) {
         try (Sandbox sandbox = launch()) {
             work.accept(sandbox);
-            return new Template(spec, sandbox.save());
+            return saved(sandbox);
         }
+    }
+
+    /// Opens what [#writeTo(Path)] has written, in this process or another one, on this host or one like it.
+    ///
+    /// All of the file is read, and compared with its digests; it may be changed or deleted
+    /// afterwards. Digests tell damage, and not who wrote it: a file has the sandbox that it holds
+    /// do whatever that does, as an image would.
+    ///
+    /// @param spec with the same image, memory and disks; the rest may differ
+    /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
+    /// @throws IOException if it cannot be read
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    public static Template open(Path file, SandboxSpec spec) throws IOException {
+        return new Template(spec, Checkpoint.open(file, spec, spec.image().root(), Optional.empty()));
+    }
+
+    /// As [#open(Path, SandboxSpec)], for a sandbox with the defaults of [SandboxSpec#of].
+    ///
+    /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
+    /// @throws IOException if it cannot be read
+    /// @throws HostUnavailableException if this host runs no sandboxes
+    public static Template open(Path file, Image image) throws IOException {
+        return open(file, SandboxSpec.of(image));
+    }
+
+    /// As [#open(Path, SandboxSpec)], for what [#writeTo(Path, Template)] has written.
+    ///
+    /// @param parent the one that it was written with, opened from its file
+    /// @throws InvalidSnapshotException if sandboxes cannot go on from it, and why
+    /// @throws IOException if it cannot be read
+    /// @throws IllegalStateException if the parent is closed, or in no file
+    public static Template open(Path file, SandboxSpec spec, Template parent) throws IOException {
+        return new Template(spec, Checkpoint.open(file, spec, spec.image().root(), Optional.of(parent.checkpoint())));
+    }
+
+    /// Writes it to a file, from which any process of this host, or of one with the same CPU and the same kind of KVM,
+    /// can [open][#open(Path, SandboxSpec)] it.
+    ///
+    /// The file holds all that the sandbox had in memory, whoever may read it has that: only its
+    /// owner may. It takes the place of one that is there at once, when all of it is on stable
+    /// storage; if this process ends before, or the host does, nothing has changed but that a file
+    /// beside it may be left, whose name begins with a dot.
+    ///
+    /// @throws IOException if it cannot be written
+    /// @throws IllegalStateException if this template was closed
+    /// @throws SandboxException if nothing was saved yet, and a sandbox cannot be launched for it
+    public void writeTo(Path file) throws IOException {
+        checkpoint().writeTo(file, Optional.empty());
+    }
+
+    /// As [#writeTo(Path)], without the memory that another template has as well: to be opened [with it][#open(Path,
+    /// SandboxSpec, Template)].
+    ///
+    /// @param parent written to a file, or opened from one, best the one that this was warmed up from
+    /// @throws IOException if it cannot be written
+    /// @throws IllegalStateException if one of both was closed, or the parent is in no file
+    public void writeTo(Path file, Template parent) throws IOException {
+        checkpoint().writeTo(file, Optional.of(parent.checkpoint()));
     }
 
     /// Launches a sandbox that starts from it.
@@ -81,7 +147,7 @@ public final class Template implements AutoCloseable {
             Checkpoint saved = checkpoint;
             if (saved == null) {
                 try (Sandbox sandbox = Sandbox.launch(spec)) {
-                    saved = sandbox.save();
+                    saved = sandbox.checkpoint();
                 }
                 checkpoint = saved;
             }

@@ -25,7 +25,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /// Applications as Debian packages them do in a sandbox what they do on the host, on the same root file
 /// system: the same bytes on standard output and standard error, the same exit code, and no system call missing.
+///
+/// `./lane` leaves them out, by their second tag.
 @Tag("machine")
+@Tag("applications")
 @EnabledIfKvm
 @Timeout(600)
 class ApplicationsTest {

@@ -327,6 +327,28 @@ class DisksTest {
         }
     }
 
+    /// The devices work on the thread that runs the guest: what ends it is the end of its sandbox, with a name, and of
+    /// nothing else.
+    @Test
+    void threadOfTheDevicesDies() throws IOException {
+        Path file = file("disk", random(1, 1 << 20));
+        Disk disk = Disk.overlay(file).withErrorListener(error -> {
+            throw new AssertionError("no listener may do this");
+        });
+        try (Sandbox sandbox = Sandbox.launch(SandboxSpec.of(image).withDisk(disk));
+                Sandbox other = launch(Disk.overlay(file))) {
+            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+                channel.truncate(4096);
+            }
+            assertThatThrownBy(() -> busybox(sandbox, "dd", "if=/dev/vda", "bs=4096", "skip=1", "status=none"))
+                    .isInstanceOf(SandboxException.class)
+                    .hasMessageContaining("the machine cannot be run")
+                    .hasMessageContaining("no listener may do this");
+            assertThat(sandbox.isAlive()).isFalse();
+            assertThat(output(shell(other, "echo alive"))).isEqualTo("alive\n");
+        }
+    }
+
     @Test
     void hostHasNoSpace() throws IOException, InterruptedException {
         Path full = Files.createDirectory(directory.resolve("full"));

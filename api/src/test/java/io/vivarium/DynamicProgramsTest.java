@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -77,6 +78,44 @@ class DynamicProgramsTest {
         try (Image image = Image.directory(root);
                 Sandbox sandbox = Sandbox.launch(image)) {
             sameAsOnTheHost(sandbox, 9, PYTHON.toString(), "data/script.py", "argument");
+        }
+    }
+
+    @Test
+    void pythonTalksWithTheHostOverVsock() throws IOException, InterruptedException {
+        assumeTrue(Files.exists(PYTHON), "python3 is not installed, whose interpreter is run here");
+        HostProgram.copy(PYTHON, root);
+        addLibraryOfPython();
+        String script = """
+                import socket
+                server = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+                server.bind((socket.VMADDR_CID_ANY, 5000))
+                server.listen()
+                with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as client:
+                    client.connect((socket.VMADDR_CID_HOST, 6000))
+                    client.sendall(b'listening')
+                connection, peer = server.accept()
+                with connection, connection.makefile('rwb') as stream:
+                    for line in stream:
+                        stream.write(line.upper())
+                print(peer[0], server.getsockname())
+                """;
+        try (Image image = Image.directory(root);
+                Sandbox sandbox = Sandbox.launch(image);
+                VsockListener listener = sandbox.listen(6000);
+                GuestProcess python = sandbox.start(
+                        Command.of(PYTHON.toString(), "-c", script).withEnv(ENVIRONMENT))) {
+            try (VsockChannel told = listener.accept()) {
+                assertThat(told.inputStream().readAllBytes()).asString().isEqualTo("listening");
+            }
+            try (VsockChannel channel = sandbox.connect(5000)) {
+                channel.write(ByteBuffer.wrap("hello\nfrom java\n".getBytes(StandardCharsets.UTF_8)));
+                channel.shutdownOutput();
+                assertThat(channel.inputStream().readAllBytes()).asString().isEqualTo("HELLO\nFROM JAVA\n");
+            }
+            String printed = new String(python.stdout().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(printed).isEqualTo("2 (4294967295, 5000)\n");
+            assertThat(python.waitFor().exitCode()).isZero();
         }
     }
 

@@ -108,8 +108,8 @@ class LanguagesTest {
                 .withTimeout(Duration.ofMinutes(2)));
         Path binary = root.resolve("bin").resolve(program.fileName());
         OnHost host = OnHost.run(test.argv(binary.toString()), root, ENVIRONMENT, INPUT, scratch);
-        assertThat(withoutThreadNumbers(guest.stderr().text())).isEqualTo(withoutThreadNumbers(host.stderr()));
         assertThat(guest.stdout().text()).isEqualTo(host.stdout());
+        assertThat(withoutThreadNumbers(guest.stderr().text())).isEqualTo(withoutThreadNumbers(host.stderr()));
         assertThat(guest.exitCode()).isEqualTo(host.exitCode()).isEqualTo(test.exitCode);
         assertThat(guest.unsupported()).isEmpty();
     }

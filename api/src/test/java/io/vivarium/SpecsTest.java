@@ -81,6 +81,20 @@ class SpecsTest {
         assertThat(spec.withEnv("A", "1").env()).containsEntry("A", "1").containsKey("PATH");
         assertThat(spec.env()).doesNotContainKey("A");
         assertThat(spec.withUser(1, 2).withWorkingDirectory("/x").user()).isEqualTo(new User(1, 2));
+        SandboxSpec limited = spec.withVsockBandwidth(5).withVsockPacketRate(6);
+        assertThat(limited)
+                .isEqualTo(spec.withVsockPacketRate(6).withVsockBandwidth(5))
+                .isNotEqualTo(spec);
+        assertThat(limited.withMemory(Memory.mebibytes(64)).vsockBandwidth()).hasValue(5);
+        assertThat(limited.withMaxLifetime(Duration.ofHours(1))
+                        .withLaunchTimeout(Duration.ofHours(1))
+                        .vsockPacketRate())
+                .hasValue(6);
+        assertThat(spec.vsockBandwidth()).isEmpty();
+        assertThat(spec.vsockPacketRate()).isEmpty();
+        assertThatThrownBy(() -> spec.withVsockBandwidth(0)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> spec.withVsockPacketRate(Disk.MAX_RATE + 1))
+                .isInstanceOf(IllegalArgumentException.class);
     }
 
     @ParameterizedTest

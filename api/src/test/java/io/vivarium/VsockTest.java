@@ -521,6 +521,94 @@ class VsockTest {
         assertThatThrownBy(() -> other.listen(1)).isInstanceOf(SandboxClosedException.class);
     }
 
+    /// The connection is open when the machine is saved, with bytes on their way in both directions.
+    private static Template savedWithAConnection(List<VsockChannel> held) {
+        return Template.of(image).warmUp(warm -> {
+            assertThat(warm.exec(vsock("echo-behind", 5100)).stdout().text()).isEqualTo("listening\n");
+            try (VsockListener listener = warm.listen(6100)) {
+                FutureTask<ExecResult> hold = inBackground(() -> warm.exec(vsock("hold-behind", 6100)));
+                held.add(listener.accept());
+                get(hold);
+                held.getFirst().write(bytes("x"));
+                held.add(warm.connect(5100));
+                held.getLast().write(bytes("y".repeat(100_000)));
+            } catch (Exception e) {
+                throw new AssertionError(e);
+            }
+        });
+    }
+
+    private static void assertConnectionsAreOverAndNewOnesWork(Sandbox sandbox) throws Exception {
+        try (VsockListener listener = sandbox.listen(6101);
+                VsockChannel told = listener.accept()) {
+            assertThat(readAll(told)).isEqualTo("ECONNRESET");
+        }
+        try (VsockChannel channel = sandbox.connect(5100)) {
+            channel.write(bytes("still there"));
+            channel.shutdownOutput();
+            assertThat(readAll(channel)).isEqualTo("still there");
+        }
+    }
+
+    @Test
+    void connectionsEndInSandboxesThatAreMadeFromASavedOne() throws Exception {
+        List<VsockChannel> held = new ArrayList<>();
+        try (Template template = savedWithAConnection(held)) {
+            for (VsockChannel channel : held) {
+                assertThatThrownBy(() -> channel.write(bytes("z")))
+                        .isInstanceOf(IOException.class)
+                        .hasCauseInstanceOf(SandboxClosedException.class);
+            }
+            for (int i = 0; i < Effort.times(3); i++) {
+                try (Sandbox descendant = template.launch()) {
+                    assertConnectionsAreOverAndNewOnesWork(descendant);
+                }
+            }
+        }
+    }
+
+    @Test
+    void connectionsEndInMachinesThatAreReset() throws Exception {
+        try (Template template = savedWithAConnection(new ArrayList<>());
+                SandboxPool pool = SandboxPool.builder(template).build()) {
+            VsockChannel last = null;
+            for (int i = 0; i < Effort.times(5); i++) {
+                try (Sandbox taken = pool.take(Duration.ofMinutes(1))) {
+                    assertConnectionsAreOverAndNewOnesWork(taken);
+                    last = taken.connect(5100);
+                    last.write(bytes("on its way"));
+                }
+                VsockChannel left = last;
+                assertThatThrownBy(() -> left.write(bytes("z")))
+                        .isInstanceOf(IOException.class)
+                        .hasCauseInstanceOf(SandboxClosedException.class);
+            }
+        }
+    }
+
+    /// Nothing is lost, both ways at once, however slow. What it may not be faster than is the device's test.
+    @Test
+    void heldToItsRate() throws Exception {
+        SandboxSpec spec = SandboxSpec.of(image).withVsockBandwidth(4 * MIB).withVsockPacketRate(1000);
+        try (Sandbox slow = Sandbox.launch(spec);
+                VsockListener listener = slow.listen(6001)) {
+            long start = System.nanoTime();
+            FutureTask<ExecResult> source = inBackground(() -> slow.exec(vsock("source", 6001, 8 * MIB)));
+            try (VsockChannel from = listener.accept()) {
+                FutureTask<ExecResult> sink = inBackground(() -> slow.exec(vsock("sink", 6001)));
+                try (VsockChannel to = listener.accept()) {
+                    FutureTask<Long> right = inBackground(() -> countRight(from));
+                    send(to, 8 * MIB);
+                    assertThat(get(right)).isEqualTo(8 * MIB);
+                }
+                assertThat(get(sink).stdout().text()).isEqualTo("received " + 8 * MIB + "\n");
+            }
+            assertThat(get(source).stdout().text()).isEqualTo("sent\n");
+            // A burst of a second's worth, and one packet more than the rest: no machine can be that slow a clock.
+            assertThat(System.nanoTime() - start).isGreaterThan(900_000_000L);
+        }
+    }
+
     /// A port of the host belongs to one sandbox.
     @Test
     void sandboxesDoNotSeeEachOther() throws IOException {

@@ -9,7 +9,9 @@ import io.vivarium.kvm.RegionSpec;
 import io.vivarium.snapshot.SavedMachine;
 import io.vivarium.virtio.VirtioMmioTransport;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// A machine and what a guest finds in it: the [Fittings] that it has now.
 ///
@@ -20,12 +22,13 @@ final class Board implements AutoCloseable {
     private final Machine machine;
     private volatile Fittings fittings;
 
+    /// From which its guest went on; null for one that boots. Written while no vCPU runs.
+    private volatile @Nullable SavedMachine origin;
+
     /// @param disks closed with it
     /// @param wake called after the vCPU was given an interrupt; by any thread, must not block
     Board(Kvm kvm, List<RegionSpec> regions, DiskDrives disks, Runnable wake) {
-        windows = Stream.generate(Window::new)
-                .limit(Fittings.devices(disks).size())
-                .toList();
+        windows = Stream.generate(Window::new).limit(Fittings.count(disks)).toList();
         Machine.Builder builder = Machine.builder(kvm)
                 .mmio(MachineMap.WAKE_TIMER, WakeTimer.WINDOW_SIZE, wakeTimer)
                 .port(ResetPort.PORT, 1, new ResetPort(() -> fittings().reset()))
@@ -72,18 +75,22 @@ final class Board implements AutoCloseable {
         return machine;
     }
 
-    /// Saves the machine, whose vCPU does not run.
-    SavedMachine save(Kvm kvm) {
-        return SavedMachine.save(
+    /// Takes what is needed to save the machine, whose vCPU does not run.
+    ///
+    /// @return to be finished, when the vCPU may run again
+    SavedMachine.Taken take(Kvm kvm) {
+        return SavedMachine.take(
                 "vivarium-guest",
                 kvm,
                 machine,
                 fittings.transports(),
-                fittings.wakeTimer().remaining());
+                fittings.wakeTimer().remaining(),
+                Optional.ofNullable(origin));
     }
 
     /// Goes on where a saved one was, in a machine that has not run.
     void restore(SavedMachine saved) {
+        origin = saved;
         saved.restore(machine, fittings.transports());
         fittings.restored(saved.wakeAfter());
     }
@@ -93,6 +100,7 @@ final class Board implements AutoCloseable {
     ///
     /// @throws IllegalStateException if that does not work: the board is to be closed
     void reset(SavedMachine saved) {
+        origin = saved;
         saved.reset(HostKvm.forgetting(), HostKvm.pageMap(), machine, fittings.transports());
         fittings.restored(saved.wakeAfter());
     }

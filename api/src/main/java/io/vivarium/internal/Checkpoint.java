@@ -3,17 +3,36 @@ package io.vivarium.internal;
 
 import io.vivarium.Disk;
 import io.vivarium.InvalidDiskException;
+import io.vivarium.InvalidSnapshotException;
+import io.vivarium.SandboxSpec;
 import io.vivarium.kvm.RegionSpec;
+import io.vivarium.snapshot.InvalidSnapshotFileException;
+import io.vivarium.snapshot.InvalidSnapshotFileException.Reason;
 import io.vivarium.snapshot.SavedMachine;
+import io.vivarium.snapshot.SnapshotFile;
+import io.vivarium.snapshot.StateReader;
+import io.vivarium.snapshot.StateWriter;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// A guest that was saved while its agent waited for the host, and from which any number of others go on. Thread-safe.
 public final class Checkpoint implements AutoCloseable {
+    private static final String SECTION = "sandbox";
+    private static final int SECTION_VERSION = 1;
+
     private final MachineMap map;
     private final RootFile root;
     private final SavedMachine machine;
     private final List<Disk> disks;
     private final int lastProcess;
+
+    /// Of the file that has it; null while none has.
+    private volatile @Nullable String file;
 
     /// @param root the image that it has mapped
     /// @param disks that every guest that goes on from it is to have, each for itself
@@ -24,6 +43,90 @@ public final class Checkpoint implements AutoCloseable {
         this.disks = disks;
         this.machine = machine;
         this.lastProcess = lastProcess;
+    }
+
+    /// Writes it to a file, in the place of one that may be there.
+    ///
+    /// @param base of which the file is to hold only the differences, and which is in a file itself
+    /// @throws IllegalStateException if this one or the base is closed, or the base is in no file
+    public void writeTo(Path path, Optional<Checkpoint> base) throws IOException {
+        StateWriter about = new StateWriter();
+        about.section(SECTION, SECTION_VERSION, section -> section.u64(map.memory())
+                .bytes(root.digest())
+                .list(map.disks(), (StateWriter each, DiskShape disk) -> each.u64(disk.capacity())
+                        .flag(disk.readOnly()))
+                .u32(lastProcess));
+        file = SnapshotFile.write(path, HostKvm.get().kvm(), machine, about.toBytes(), base.map(Checkpoint::asBase));
+    }
+
+    private SnapshotFile.Base asBase() {
+        String id = file;
+        if (id == null) {
+            throw new IllegalStateException("it is in no file, so that nothing else can be that is to build on it");
+        }
+        return new SnapshotFile.Base(id, machine.memory());
+    }
+
+    /// Reads one from a file.
+    ///
+    /// @param spec what its guests are to be
+    /// @param root of the image that they are to have
+    /// @param base which has what the file leaves out, if it does
+    /// @throws InvalidSnapshotException if they cannot go on from it
+    public static Checkpoint open(Path path, SandboxSpec spec, RootFile root, Optional<Checkpoint> base)
+            throws IOException {
+        try (SnapshotFile file = SnapshotFile.open(path)) {
+            StateReader about = new StateReader(file.about());
+            Saved saved = about.section(SECTION, SECTION_VERSION, Saved::read);
+            about.end();
+            saved.requireFits(path, spec, root);
+            MachineMap map = MachineMap.of(spec, root, saved.disks);
+            if (!map.covers(file)) {
+                throw new InvalidSnapshotFileException(
+                        Reason.MALFORMED, path + ": its memory is not where its guest has any");
+            }
+            SavedMachine machine = file.machine(HostKvm.get().kvm(), base.map(Checkpoint::asBase));
+            Checkpoint opened = new Checkpoint(map, root, spec.disks(), machine, saved.lastProcess);
+            opened.file = file.id();
+            return opened;
+        } catch (InvalidSnapshotFileException e) {
+            throw new InvalidSnapshotException(
+                    InvalidSnapshotException.Reason.valueOf(e.reason().name()), String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /// What a file says of the guest, besides its machine.
+    private record Saved(long memory, byte[] image, List<DiskShape> disks, int lastProcess) {
+        static Saved read(StateReader from) {
+            return new Saved(
+                    from.u64(),
+                    from.bytes(),
+                    from.list(disk -> new DiskShape(disk.u64("capacity", Long.MAX_VALUE), disk.flag())),
+                    from.u32());
+        }
+
+        void requireFits(Path path, SandboxSpec spec, RootFile root) {
+            if (!Arrays.equals(image, root.digest())) {
+                throw new InvalidSnapshotFileException(
+                        Reason.IMAGE,
+                        "%s: the guest has the image with SHA-256 %s, %s has %s"
+                                .formatted(
+                                        path,
+                                        HexFormat.of().formatHex(image),
+                                        spec.image(),
+                                        HexFormat.of().formatHex(root.digest())));
+            }
+            if (memory != spec.memory().bytes()) {
+                throw new InvalidSnapshotFileException(
+                        Reason.MACHINE,
+                        "%s: the guest has %d bytes of memory, not %d"
+                                .formatted(path, memory, spec.memory().bytes()));
+            }
+            if (disks.size() != spec.disks().size()) {
+                throw new InvalidSnapshotFileException(
+                        Reason.MACHINE, "%s: the guest has disks %s, not %s".formatted(path, disks, spec.disks()));
+            }
+        }
     }
 
     /// The memory of a machine that is to go on from it.

@@ -52,13 +52,19 @@ record ColdBoot(Kvm kvm, KernelImage kernel, int tscKhz) {
                 throw failed("was not ready within " + limit, board);
             }
             return switch (stop) {
-                case VcpuStop.Halted(boolean interruptible) when interruptible -> board.save(kvm);
+                case VcpuStop.Halted(boolean interruptible) when interruptible -> save(board);
                 case VcpuStop.Halted _ -> throw failed("halted with interrupts off", board);
                 case VcpuStop.Shutdown(VcpuStop.Shutdown.Cause cause) ->
                     throw failed("ended the machine: " + cause, board);
                 case VcpuStop.Failed(MachineReport report) -> throw failed("failed: " + report, board);
                 case VcpuStop.Stopped _, VcpuStop.Kicked _ -> throw failed("was stopped", board);
             };
+        }
+    }
+
+    private SavedMachine save(Board board) {
+        try (SavedMachine.Taken taken = board.take(kvm)) {
+            return taken.finish();
         }
     }
 

@@ -10,13 +10,11 @@ import io.vivarium.virtio.BlockBackend;
 import io.vivarium.virtio.FileBackend;
 import io.vivarium.virtio.OverlayBackend;
 import io.vivarium.virtio.RateLimit;
-import io.vivarium.virtio.Timer;
 import io.vivarium.virtio.VirtioBlock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Future;
 
 /// The open disks of a machine, in the order in which the guest names them.
 final class DiskDrives implements AutoCloseable {
@@ -45,7 +43,7 @@ final class DiskDrives implements AutoCloseable {
     static DiskDrives shaped(List<DiskShape> shapes) {
         DiskDrives drives = new DiskDrives();
         for (DiskShape shape : shapes) {
-            drives.devices.add(new VirtioBlock(new BootDisk(shape), "", _ -> {}, RateLimit.none(), Clock.INSTANCE));
+            drives.devices.add(new VirtioBlock(new BootDisk(shape), "", _ -> {}, RateLimit.none(), HostClock.INSTANCE));
             drives.shapes.add(shape);
         }
         return drives;
@@ -56,7 +54,11 @@ final class DiskDrives implements AutoCloseable {
         BlockBackend backend = backend(name, disk);
         shapes.add(DiskShape.of(backend));
         devices.add(new VirtioBlock(
-                backend, disk.serial(), new DiskErrors(name, disk.errorListener()), limit(disk), Clock.INSTANCE));
+                backend,
+                disk.serial(),
+                new DiskErrors(name, disk.errorListener()),
+                RateLimits.of(disk.bytesPerSecond(), disk.requestsPerSecond()),
+                HostClock.INSTANCE));
     }
 
     /// As Linux names it.
@@ -106,19 +108,6 @@ final class DiskDrives implements AutoCloseable {
         }
     }
 
-    private static RateLimit limit(Disk disk) {
-        RateLimit limit = RateLimit.none();
-        if (disk.bytesPerSecond().isPresent()) {
-            long rate = disk.bytesPerSecond().getAsLong();
-            limit = limit.withBytes(rate, rate);
-        }
-        if (disk.requestsPerSecond().isPresent()) {
-            long rate = disk.requestsPerSecond().getAsLong();
-            limit = limit.withOperations(rate, rate);
-        }
-        return limit;
-    }
-
     /// The devices.
     List<VirtioBlock> devices() {
         return devices;
@@ -138,21 +127,5 @@ final class DiskDrives implements AutoCloseable {
     @Override
     public void close() {
         devices.forEach(VirtioBlock::close);
-    }
-
-    /// The host's clock. A task that comes too late for its machine only notes an interrupt that nobody gets.
-    private enum Clock implements Timer {
-        INSTANCE;
-
-        @Override
-        public long nanoTime() {
-            return System.nanoTime();
-        }
-
-        @Override
-        public void after(long nanos, Runnable task) {
-            // The task takes the device's lock, which somebody may hold who waits for a slow disk.
-            Future<?> _ = Timers.after(nanos, () -> Carriers.execute(task));
-        }
     }
 }

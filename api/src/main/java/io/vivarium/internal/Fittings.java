@@ -6,17 +6,21 @@ import io.vivarium.kvm.VcpuStop;
 import io.vivarium.virtio.ConsoleLog;
 import io.vivarium.virtio.ConsolePort;
 import io.vivarium.virtio.FaultPolicy;
+import io.vivarium.virtio.RateLimit;
 import io.vivarium.virtio.VirtioConsole;
 import io.vivarium.virtio.VirtioDevice;
 import io.vivarium.virtio.VirtioMmioTransport;
+import io.vivarium.virtio.VirtioRng;
 import io.vivarium.virtio.VirtioVsock;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// The devices that one guest has: console with the agent's port, sockets, disks, wake timer, reset line. A guest that
-/// has the machine after it gets others, so that nothing in them is left of the first.
+/// The devices that one guest has: console with the agent's port, sockets, randomness, balloon, disks,
+/// wake timer, reset line. A guest that has the machine after it gets others, so that nothing in them
+/// is left of the first.
 ///
 /// Thread-safe.
 final class Fittings {
@@ -24,16 +28,19 @@ final class Fittings {
     private static final int CONSOLE_BYTES = 64 << 10;
     private static final int MAX_CONNECTIONS = 1024;
 
-    // Places among the devices.
-    private static final int CONSOLE = 0;
-    private static final int VSOCK = 1;
+    /// Devices that every guest has: console, sockets, randomness, balloon.
+    private static final int FIXED = 4;
+
+    private static final SecureRandom RANDOM = new SecureRandom();
 
     private final Machine machine;
     private final DiskDrives disks;
     private final Runnable wake;
     private final ConsoleLog consoleLog = new ConsoleLog(CONSOLE_BYTES);
-    private final VirtioConsole console;
-    private final VirtioVsock vsock;
+    private final VirtioConsole console =
+            VirtioConsole.builder().port(AGENT_PORT).build();
+    private final VirtioVsock vsock = new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS, HostClock.INSTANCE);
+    private final BalloonHost balloon = new BalloonHost();
     private final WakeTimer wakeTimer = new WakeTimer(() -> interrupt(MachineMap.WAKE_TIMER_IRQ));
     private final List<VirtioMmioTransport> transports = new ArrayList<>();
 
@@ -46,24 +53,23 @@ final class Fittings {
         this.machine = machine;
         this.disks = disks;
         this.wake = wake;
-        List<VirtioDevice> devices = devices(disks);
-        this.console = (VirtioConsole) devices.get(CONSOLE);
-        this.vsock = (VirtioVsock) devices.get(VSOCK);
-        for (int i = 0; i < devices.size(); i++) {
-            int irq = MachineMap.irq(i);
-            transports.add(new VirtioMmioTransport(
-                    devices.get(i), machine.memory(), () -> interrupt(irq), FaultPolicy.END_MACHINE));
-        }
+        add(console);
+        add(vsock);
+        add(new VirtioRng(RANDOM, RateLimit.none(), HostClock.INSTANCE));
+        add(balloon.device());
+        // Last, because their number differs.
+        disks.devices().forEach(this::add);
     }
 
-    /// New virtio devices, and the disks, in the order of their windows, interrupts and saved states. Disks come last,
-    /// because their number differs.
-    static List<VirtioDevice> devices(DiskDrives disks) {
-        List<VirtioDevice> devices = new ArrayList<>();
-        devices.add(VirtioConsole.builder().port(AGENT_PORT).build());
-        devices.add(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, MAX_CONNECTIONS));
-        devices.addAll(disks.devices());
-        return devices;
+    private void add(VirtioDevice device) {
+        int irq = MachineMap.irq(transports.size());
+        transports.add(
+                new VirtioMmioTransport(device, machine.memory(), () -> interrupt(irq), FaultPolicy.END_MACHINE));
+    }
+
+    /// How many virtio devices a guest with these disks has.
+    static int count(DiskDrives disks) {
+        return FIXED + disks.devices().size();
     }
 
     /// They have taken over what others were at. Connections that those had to the host are reset, as their ends there
@@ -81,6 +87,10 @@ final class Fittings {
         return vsock;
     }
 
+    BalloonHost balloon() {
+        return balloon;
+    }
+
     /// What a kernel that has booted must have found of the disks.
     List<DiskShape> disks() {
         return disks.shapes();
@@ -90,7 +100,7 @@ final class Fittings {
         return wakeTimer;
     }
 
-    /// The virtio devices behind their registers.
+    /// The virtio devices behind their registers, in the order of their windows, interrupts and saved states.
     List<VirtioMmioTransport> transports() {
         return transports;
     }
@@ -151,6 +161,7 @@ final class Fittings {
         }
         wakeTimer.stop();
         vsock.close();
+        balloon.device().close();
         disks.close();
     }
 

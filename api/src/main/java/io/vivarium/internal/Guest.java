@@ -19,18 +19,25 @@ public final class Guest implements AutoCloseable {
     private final GuestHost host;
     private final AgentSession agent;
     private final VsockHost vsock;
+    private final BalloonHost balloon;
     private final AtomicReference<@Nullable Supplier<? extends SandboxException>> ended = new AtomicReference<>();
     private volatile @Nullable Future<?> lifetime;
 
-    Guest(GuestHost host, AgentSession agent, VsockHost vsock) {
+    Guest(GuestHost host, AgentSession agent, VsockHost vsock, BalloonHost balloon) {
         this.host = host;
         this.agent = agent;
         this.vsock = vsock;
+        this.balloon = balloon;
     }
 
     /// The host's side of its sockets.
     public VsockHost vsock() {
         return vsock;
+    }
+
+    /// The host's side of its memory balloon.
+    public BalloonHost balloon() {
+        return balloon;
     }
 
     AgentSession agent() {
@@ -72,6 +79,7 @@ public final class Guest implements AutoCloseable {
             host.stop();
             agent.fail(why);
             vsock.fail(why);
+            balloon.fail(why);
         }
     }
 

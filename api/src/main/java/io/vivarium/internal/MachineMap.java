@@ -8,6 +8,7 @@ import io.vivarium.guestimages.boot.BootParams.MemoryRange;
 import io.vivarium.guestimages.boot.CommandLine;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.snapshot.MemoryTemplate;
+import io.vivarium.snapshot.SnapshotFile;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -19,7 +20,7 @@ import java.util.List;
 /// | 0 | RAM: boot tables, `boot_params`, command line, from 2 MiB the kernel; what the kernel has used
 /// when it is ready is a [MemoryTemplate] |
 /// | to 3 GiB | RAM |
-/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device in the order of [Board]'s, interrupts from 5 |
+/// | 0xD000 0000 | virtio-mmio windows of 4 KiB, one a device in the order of [Fittings]'s, interrupts from 5 |
 /// | 0xD00F F000 | [WakeTimer] |
 /// | from 4 GiB | the rest of the RAM |
 /// | 64 GiB | the root image, read-only, in the memory map as persistent memory |
@@ -99,6 +100,11 @@ record MachineMap(long memory, long imageSize, List<DiskShape> disks) {
         addFresh(regions, template.coveredFrom(HIGH_START), highEnd());
         regions.add(image);
         return regions;
+    }
+
+    /// Whether the memory of a snapshot is of such a machine.
+    boolean covers(SnapshotFile snapshot) {
+        return snapshot.liesWithin(new long[] {0, HIGH_START}, new long[] {Math.min(memory, LOW_END), highEnd()});
     }
 
     private long highEnd() {

@@ -62,7 +62,7 @@ final class MicroVm implements GuestHost {
         AgentPort port = new AgentPort(fittings.agentPort(), fittings::isDisconnected);
         this.agent = new AgentSession(
                 port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
-        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()));
+        this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()), fittings.balloon());
         try {
             origin.restore(board);
             fittings.connectConsole();
@@ -206,6 +206,35 @@ final class MicroVm implements GuestHost {
 
     @Override
     public Checkpoint save(SandboxSpec spec, RootFile root) {
+        SaveEvent event = new SaveEvent();
+        event.begin();
+        try (Taken taken = take()) {
+            Checkpoint saved = new Checkpoint(
+                    MachineMap.of(spec, root, taken.disks),
+                    root,
+                    spec.disks(),
+                    taken.machine.finish(),
+                    taken.lastProcess);
+            event.report(spec, taken.stoodStill, taken.machine.pages());
+            return saved;
+        } catch (KvmException e) {
+            throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
+        }
+    }
+
+    /// What a guest was at one moment, after which it has gone on.
+    ///
+    /// @param stoodStill nanoseconds
+    private record Taken(SavedMachine.Taken machine, List<DiskShape> disks, int lastProcess, long stoodStill)
+            implements AutoCloseable {
+        @Override
+        public void close() {
+            machine.close();
+        }
+    }
+
+    private Taken take() {
+        long start = System.nanoTime();
         runner.pause(fittings::kick);
         try {
             if (!agent.isQuiet()) {
@@ -213,14 +242,8 @@ final class MicroVm implements GuestHost {
                         "a sandbox is saved between programs: %d of it run, or have not been told all"
                                 .formatted(agent.running()));
             }
-            return new Checkpoint(
-                    MachineMap.of(spec, root, fittings.disks()),
-                    root,
-                    spec.disks(),
-                    board.save(HostKvm.get().kvm()),
-                    agent.lastId());
-        } catch (KvmException e) {
-            throw new SandboxException("the host has no room for a saved sandbox: " + e.getMessage(), e);
+            SavedMachine.Taken machine = board.take(HostKvm.get().kvm());
+            return new Taken(machine, fittings.disks(), agent.lastId(), System.nanoTime() - start);
         } finally {
             runner.resume();
         }

@@ -10,11 +10,16 @@ import io.vivarium.guestimages.tar.TarReader;
 import io.vivarium.kvm.MemoryFile;
 import io.vivarium.snapshot.SavedMachine;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import org.jspecify.annotations.Nullable;
 
 /// An open EROFS file, checked, that guests map as their root.
 public final class RootFile implements AutoCloseable {
@@ -25,8 +30,11 @@ public final class RootFile implements AutoCloseable {
     /// Machines of different sizes that have this root; each holds some MiB.
     private static final int MOST_READY = 8;
 
+    private static final long DIGESTED_AT_ONCE = 1 << 20;
+
     private final MemoryFile file;
     private volatile boolean closed;
+    private volatile byte @Nullable [] digest;
     private final LeasedCache<MachineMap, SavedMachine> ready = new LeasedCache<>(MOST_READY);
 
     private RootFile(MemoryFile file) {
@@ -118,6 +126,28 @@ public final class RootFile implements AutoCloseable {
     /// Bytes.
     public long size() {
         return file.size();
+    }
+
+    /// SHA-256 of the file, by which it is told from others wherever it lies. All of it is read, the first time.
+    ///
+    /// @throws IllegalStateException if it is closed
+    byte[] digest() {
+        byte[] known = digest;
+        if (known == null) {
+            try (Arena arena = Arena.ofConfined()) {
+                MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+                MemorySegment content = file.mapReadOnly(arena);
+                for (long at = 0; at < content.byteSize(); at += DIGESTED_AT_ONCE) {
+                    sha256.update(content.asSlice(at, Math.min(DIGESTED_AT_ONCE, content.byteSize() - at))
+                            .asByteBuffer());
+                }
+                known = sha256.digest();
+                digest = known;
+            } catch (NoSuchAlgorithmException e) {
+                throw new IllegalStateException("every Java has SHA-256", e);
+            }
+        }
+        return known.clone();
     }
 
     boolean isClosed() {

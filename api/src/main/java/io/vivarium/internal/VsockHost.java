@@ -6,6 +6,7 @@ import io.vivarium.virtio.VirtioVsock;
 import java.io.IOException;
 import java.net.BindException;
 import java.time.Duration;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
@@ -23,6 +24,16 @@ public final class VsockHost {
 
     VsockHost(VirtioVsock device) {
         this.device = device;
+    }
+
+    /// Holds each direction to a rate.
+    ///
+    /// @param bytesPerSecond empty for any
+    /// @param packetsPerSecond empty for any
+    public void limit(OptionalLong bytesPerSecond, OptionalLong packetsPerSecond) {
+        if (bytesPerSecond.isPresent() || packetsPerSecond.isPresent()) {
+            device.limit(RateLimits.of(bytesPerSecond, packetsPerSecond));
+        }
     }
 
     /// Connects to a program in the guest; waits until it has answered.

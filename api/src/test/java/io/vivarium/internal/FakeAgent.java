@@ -58,7 +58,11 @@ public final class FakeAgent implements GuestHost {
     public FakeAgent(Vice vice) {
         this.vice = vice;
         this.session = new AgentSession(this::takeFromHost, 0, this::breach);
-        this.guest = new Guest(this, session, new VsockHost(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, 1)));
+        this.guest = new Guest(
+                this,
+                session,
+                new VsockHost(new VirtioVsock(VirtioVsock.FIRST_GUEST_CID, 1, HostClock.INSTANCE)),
+                new BalloonHost());
     }
 
     private void breach(String what) {

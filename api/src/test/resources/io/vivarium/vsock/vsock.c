@@ -287,6 +287,51 @@ static int nonblocking(unsigned port)
 	return 0;
 }
 
+/* Goes on in the background when `ready` says so; what the host started ends. */
+static int behind(int ready)
+{
+	if (ready < 0)
+		return failed("ready");
+	fflush(stdout);
+	if (fork())
+		_exit(0);
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	return 0;
+}
+
+static int echo_behind(unsigned port)
+{
+	int listener = listen_at(port, 128);
+
+	if (behind(listener))
+		return 1;
+	for (;;)
+		echo(accept(listener, NULL, NULL));
+}
+
+/* Keeps a connection as long as it lasts, and tells the host over the next one, to the port above, how it ended. */
+static int hold_behind(unsigned port)
+{
+	int fd = connect_to(port), next;
+	char byte;
+
+	if (behind(fd))
+		return 1;
+	for (;;) {
+		ssize_t n = read(fd, &byte, 1);
+		const char *how = n < 0 ? strerrorname_np(errno) : "end";
+		if (n > 0)
+			continue;
+		close(fd);
+		while ((next = connect_to(port + 1)) < 0)
+			usleep(1000);
+		write_all(next, how, strlen(how));
+		shutdown(next, SHUT_WR);
+		fd = next;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -311,6 +356,10 @@ int main(int argc, char **argv)
 		return epoll_server(port, atoi(argv[3]));
 	if (!strcmp(what, "nonblocking"))
 		return nonblocking(port);
+	if (!strcmp(what, "echo-behind"))
+		return echo_behind(port);
+	if (!strcmp(what, "hold-behind"))
+		return hold_behind(port);
 	printf("what?\n");
 	return 2;
 }

@@ -2,7 +2,6 @@
 package io.vivarium.jmh;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -27,13 +26,13 @@ final class FloorProgram {
     /// @param build where the program comes to lie
     /// @param guest what it launches
     static FloorProgram build(Path sources, Path build, GuestFiles guest) throws IOException, InterruptedException {
-        run(List.of("make", "-s", "-C", sources.toString(), "BUILD=" + build.toAbsolutePath()));
+        HostCommand.run(List.of("make", "-s", "-C", sources.toString(), "BUILD=" + build.toAbsolutePath()));
         return new FloorProgram(build.resolve("floor"), guest);
     }
 
     /// Measures every point so many times, in turn, after a warm-up of its own.
     Map<Point, Percentiles> measure(int times) throws IOException, InterruptedException {
-        List<String> lines = run(List.of(
+        List<String> lines = HostCommand.run(List.of(
                 program.toString(), guest.kernel().toString(), guest.root().toString(), Integer.toString(times)));
         Map<Point, Percentiles> result = new EnumMap<>(Point.class);
         for (String line : lines) {
@@ -50,16 +49,5 @@ final class FloorProgram {
                             Double.parseDouble(fields[3])));
         }
         return result;
-    }
-
-    /// @return the lines that it printed; on its error stream it prints only when it fails
-    private static List<String> run(List<String> command) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        int code = process.waitFor();
-        if (code != 0) {
-            throw new IllegalStateException(String.join(" ", command) + " failed with " + code + ":\n" + output);
-        }
-        return output.lines().toList();
     }
 }

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.lang.management.OperatingSystemMXBean;
 import java.lang.management.ThreadMXBean;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -40,7 +39,7 @@ public final class QueueRatio {
         int rounds = Integer.parseInt(arguments.length > 2 ? arguments[2] : DEFAULT_ROUNDS);
         int times = Integer.parseInt(arguments.length > 3 ? arguments[3] : DEFAULT_TIMES);
         Path build = Path.of(arguments[1]);
-        run(List.of("make", "-s", "-C", arguments[0], "BUILD=" + build.toAbsolutePath()));
+        HostCommand.run(List.of("make", "-s", "-C", arguments[0], "BUILD=" + build.toAbsolutePath()));
         OperatingSystemMXBean host = ManagementFactory.getOperatingSystemMXBean();
         System.out.printf(
                 "%d processors, load average before: %.1f%n",
@@ -67,7 +66,7 @@ public final class QueueRatio {
     }
 
     private void addFloor(Path program, int times) throws IOException, InterruptedException {
-        for (String line : run(List.of(program.toString(), Integer.toString(times)))) {
+        for (String line : HostCommand.run(List.of(program.toString(), Integer.toString(times)))) {
             String[] fields = line.split(" ", -1);
             add("C " + fields[0], new double[] {Double.parseDouble(fields[1]), Double.parseDouble(fields[2])});
         }
@@ -115,15 +114,5 @@ public final class QueueRatio {
         double[] values =
                 rounds.stream().mapToDouble(each -> each[column]).sorted().toArray();
         return values[values.length / 2];
-    }
-
-    private static List<String> run(List<String> command) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        int code = process.waitFor();
-        if (code != 0) {
-            throw new IllegalStateException(String.join(" ", command) + " failed with " + code + ":\n" + output);
-        }
-        return output.lines().toList();
     }
 }

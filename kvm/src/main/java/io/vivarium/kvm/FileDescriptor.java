@@ -130,6 +130,16 @@ final class FileDescriptor implements AutoCloseable {
         }
     }
 
+    /// Finds the next byte from an offset on that is data (`SEEK_DATA`), or is none (`SEEK_HOLE`).
+    long seek(long offset, int whence) {
+        int held = hold();
+        try {
+            return Syscalls.lseek(held, offset, whence);
+        } finally {
+            letGo();
+        }
+    }
+
     long addSeals(int seals) {
         int held = hold();
         try {

@@ -76,6 +76,22 @@ public final class MemoryFile implements AutoCloseable {
                 .asReadOnly();
     }
 
+    /// Visits the parts of the file that take memory, in ascending order; what is between them is zeros, and reading it
+    /// through a mapping would make it take memory too.
+    public void forEachData(PageMap.Visitor visitor) {
+        long offset = 0;
+        while (offset < size) {
+            long data = fd.seek(offset, Syscalls.SEEK_DATA);
+            if (data == -Errno.ENXIO.value()) {
+                return;
+            }
+            long hole = KvmException.check(
+                    "lseek", name, fd.seek(KvmException.check("lseek", name, data), Syscalls.SEEK_HOLE));
+            visitor.pages(data, hole - data);
+            offset = hole;
+        }
+    }
+
     /// Forbids every further change of size and content, for ever (fcntl(2), file sealing); for files from [#create].
     ///
     /// @throws KvmException with `EBUSY` while a [mapping][#map] is there

@@ -6,10 +6,17 @@ import io.vivarium.kvm.MemoryFile;
 import io.vivarium.kvm.MemoryRegion;
 import io.vivarium.kvm.PageMap;
 import io.vivarium.kvm.RegionSpec;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.LongConsumer;
 import java.util.stream.LongStream;
 
 /// Memory that many machines start from: the content of one machine's, sealed, and mapped
@@ -30,6 +37,10 @@ public final class MemoryTemplate implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment content;
 
+    // Guarded by this object: whoever made it, and captures.
+    private int users = 1;
+    private boolean closed;
+
     @SuppressWarnings("MustBeClosedChecker") // Closed with the template.
     private MemoryTemplate(MemoryFile file, List<Extent> extents) {
         this.file = file;
@@ -44,6 +55,69 @@ public final class MemoryTemplate implements AutoCloseable {
         long end() {
             return guestPhysicalAddress + length;
         }
+    }
+
+    /// A stretch of guest-physical memory.
+    ///
+    /// @param guestPhysicalAddress where it starts
+    /// @param length bytes
+    record Stretch(long guestPhysicalAddress, long length) {}
+
+    /// Writes the content of a template that is made.
+    @FunctionalInterface
+    interface Content {
+        /// Writes it.
+        ///
+        /// @param memory zeros, the stretches one after the other
+        void writeTo(MemorySegment memory) throws IOException;
+    }
+
+    /// Makes one of stretches, ascending, that do not overlap.
+    ///
+    /// @param name shown in `/proc/self/maps`
+    /// @throws IOException what the content throws
+    static MemoryTemplate of(String name, List<Stretch> stretches, Content content) throws IOException {
+        List<Extent> extents = new ArrayList<>();
+        long offset = 0;
+        for (Stretch stretch : stretches) {
+            offset = add(extents, stretch.guestPhysicalAddress, stretch.guestPhysicalAddress + stretch.length, offset);
+        }
+        MemoryFile file = MemoryFile.create(name, offset);
+        try {
+            try (Arena arena = Arena.ofShared()) {
+                content.writeTo(file.map(arena));
+            }
+            file.seal();
+            return new MemoryTemplate(file, extents);
+        } catch (IOException | RuntimeException | Error e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    /// The stretches that it covers, ascending.
+    List<Stretch> stretches() {
+        return extents.stream()
+                .map(extent -> new Stretch(extent.guestPhysicalAddress, extent.length))
+                .toList();
+    }
+
+    /// The content of all stretches, one after the other.
+    MemorySegment content() {
+        return content;
+    }
+
+    /// Visits its pages that are not all zeros, in ascending order.
+    ///
+    /// @param visitor is given their offsets in [#content]
+    void forEachContent(LongConsumer visitor) {
+        file.forEachData((long offset, long length) -> {
+            for (long page = offset; page < offset + length; page += PageMap.PAGE_SIZE) {
+                if (content.asSlice(page, PageMap.PAGE_SIZE).mismatch(ZEROS) >= 0) {
+                    visitor.accept(page);
+                }
+            }
+        });
     }
 
     /// Takes what a machine's memory holds; regions that the guest may only read are not part of
@@ -73,8 +147,172 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
-    /// A page that is not all zeros.
-    private record Page(long guestPhysicalAddress, MemorySegment content) {}
+    /// Takes what the memory of a machine holds that started from this template: the pages that are the machine's own
+    /// now, and this one's when the capture is [finished][Capture#finish], the machine having gone on.
+    ///
+    /// @param name shown in `/proc/self/maps`
+    /// @param memory of a machine that was built with [#regions], and whose vCPUs do not run
+    /// @return to be finished or closed; empty if this template is closed
+    /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
+    Optional<Capture> captureChanges(String name, GuestMemory memory) {
+        if (!retain()) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(new Capture(name, memory));
+        } catch (RuntimeException | Error e) {
+            release();
+            throw e;
+        }
+    }
+
+    /// A template that has the pages of a machine, and not yet those that the machine shares with the one that it
+    /// started from.
+    final class Capture implements AutoCloseable {
+        private final List<Extent> stretches;
+        private final BitSet own = new BitSet();
+        private final MemoryFile file;
+        private final Arena arena = Arena.ofShared();
+        private final MemorySegment target;
+        private boolean done;
+
+        private Capture(String name, GuestMemory memory) {
+            List<Page> pages = ownPages(memory);
+            stretches = coverToo(extents(
+                    memory, pages.stream().filter(page -> !page.isZeros()).toList()));
+            Extent last = stretches.getLast();
+            file = MemoryFile.create(name, last.offset() + last.length());
+            try {
+                target = file.map(arena);
+                take(pages);
+            } catch (RuntimeException | Error e) {
+                arena.close();
+                file.close();
+                throw e;
+            }
+        }
+
+        private void take(List<Page> pages) {
+            int extent = 0;
+            for (Page page : pages) {
+                while (extent < stretches.size()
+                        && page.guestPhysicalAddress() >= stretches.get(extent).end()) {
+                    extent++;
+                }
+                if (extent == stretches.size()) {
+                    return; // Zeros, behind all content.
+                }
+                Extent within = stretches.get(extent);
+                if (page.guestPhysicalAddress() >= within.guestPhysicalAddress()) {
+                    long at = within.offset() + page.guestPhysicalAddress() - within.guestPhysicalAddress();
+                    own.set(Math.toIntExact(at / PageMap.PAGE_SIZE));
+                    if (!page.isZeros()) {
+                        target.asSlice(at, PageMap.PAGE_SIZE).copyFrom(page.content());
+                    }
+                }
+            }
+        }
+
+        /// Pages that are the machine's own.
+        int pages() {
+            return own.cardinality();
+        }
+
+        /// Adds the rest. Any thread; the machine may run, or be gone.
+        ///
+        /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
+        MemoryTemplate finish() {
+            try {
+                forEachContent(page -> {
+                    long at = offset(stretches, address(page));
+                    if (at >= 0 && !own.get(Math.toIntExact(at / PageMap.PAGE_SIZE))) {
+                        MemorySegment.copy(content, page, target, at, PageMap.PAGE_SIZE);
+                    }
+                });
+                arena.close();
+                file.seal();
+                MemoryTemplate made = new MemoryTemplate(file, stretches);
+                done = true;
+                release();
+                return made;
+            } finally {
+                close();
+            }
+        }
+
+        /// Lets go of it. Idempotent.
+        @Override
+        public void close() {
+            if (!done) {
+                done = true;
+                if (arena.scope().isAlive()) {
+                    arena.close();
+                }
+                file.close();
+                release();
+            }
+        }
+    }
+
+    /// The address of what is at an offset of the content.
+    private long address(long offset) {
+        for (Extent extent : extents) {
+            if (offset < extent.offset + extent.length) {
+                return extent.guestPhysicalAddress + offset - extent.offset;
+            }
+        }
+        throw new IndexOutOfBoundsException("offset 0x%x of %s".formatted(offset, extents));
+    }
+
+    /// The offset of what is at an address; -1 for what is not covered.
+    private static long offset(List<Extent> extents, long address) {
+        for (Extent extent : extents) {
+            if (address >= extent.guestPhysicalAddress && address < extent.end()) {
+                return extent.offset + address - extent.guestPhysicalAddress;
+            }
+        }
+        return -1;
+    }
+
+    /// Stretches that cover what others do, and what this template covers.
+    private List<Extent> coverToo(List<Extent> others) {
+        SortedMap<Long, Long> ends = new TreeMap<>();
+        for (List<Extent> each : List.of(others, extents)) {
+            each.forEach(extent -> ends.merge(extent.guestPhysicalAddress, extent.end(), Math::max));
+        }
+        List<Extent> all = new ArrayList<>();
+        long offset = 0;
+        for (Map.Entry<Long, Long> stretch : ends.entrySet()) {
+            offset = add(all, stretch.getKey(), stretch.getValue(), offset);
+        }
+        return List.copyOf(all);
+    }
+
+    /// The pages that a machine does not share with the template that it started from, if they are zeros or not.
+    private static List<Page> ownPages(GuestMemory memory) {
+        List<Page> pages = new ArrayList<>();
+        try (PageMap pageMap = PageMap.open()) {
+            for (MemoryRegion region : memory.regions()) {
+                if (!region.readOnly()) {
+                    pageMap.forEachOwn(region.memory(), (long offset, long length) -> {
+                        for (long page = offset; page < offset + length; page += PageMap.PAGE_SIZE) {
+                            pages.add(new Page(
+                                    region.guestPhysicalAddress() + page,
+                                    region.memory().asSlice(page, PageMap.PAGE_SIZE)));
+                        }
+                    });
+                }
+            }
+        }
+        return pages;
+    }
+
+    /// A page of a machine.
+    private record Page(long guestPhysicalAddress, MemorySegment content) {
+        boolean isZeros() {
+            return content.mismatch(ZEROS) < 0;
+        }
+    }
 
     private static List<Page> pagesWithContent(GuestMemory memory) {
         List<Page> pages = new ArrayList<>();
@@ -100,9 +338,10 @@ public final class MemoryTemplate implements AutoCloseable {
     }
 
     private static void addIfContent(List<Page> pages, MemoryRegion region, long offset) {
-        MemorySegment content = region.memory().asSlice(offset, PageMap.PAGE_SIZE);
-        if (content.mismatch(ZEROS) >= 0) {
-            pages.add(new Page(region.guestPhysicalAddress() + offset, content));
+        Page page =
+                new Page(region.guestPhysicalAddress() + offset, region.memory().asSlice(offset, PageMap.PAGE_SIZE));
+        if (!page.isZeros()) {
+            pages.add(page);
         }
     }
 
@@ -237,15 +476,34 @@ public final class MemoryTemplate implements AutoCloseable {
         return guestPhysicalAddress;
     }
 
+    /// Keeps the content from being closed, until [#release].
+    ///
+    /// @return false if it is closed already
+    private synchronized boolean retain() {
+        if (users == 0) {
+            return false;
+        }
+        users++;
+        return true;
+    }
+
+    private synchronized void release() {
+        users--;
+        if (users == 0) {
+            arena.close();
+            file.close();
+        }
+    }
+
     /// Closes the file: no more machines can start from it, or be put back to it; those that have
     /// started are not affected. Idempotent.
     ///
     /// @throws IllegalStateException if a machine is being put back to it
     @Override
-    public void close() {
-        if (arena.scope().isAlive()) {
-            arena.close();
+    public synchronized void close() {
+        if (!closed) {
+            release();
+            closed = true;
         }
-        file.close();
     }
 }

@@ -4,8 +4,10 @@ package io.vivarium.snapshot;
 import io.vivarium.kvm.Kvm;
 import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.PageMap;
+import io.vivarium.kvm.x86.IncompatibleCpuException;
 import io.vivarium.kvm.x86.Translations;
 import io.vivarium.kvm.x86.VcpuState;
+import io.vivarium.snapshot.InvalidSnapshotFileException.Reason;
 import io.vivarium.virtio.VirtioMmioState;
 import io.vivarium.virtio.VirtioMmioTransport;
 import java.time.Duration;
@@ -13,12 +15,22 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 
 /// A machine at rest, from which any number of others can go on: its memory, its vCPUs, and its
 /// devices.
 ///
 /// What the host has at the other end of the devices is not part of it. Thread-safe.
 public final class SavedMachine implements AutoCloseable {
+    private static final int VCPUS_VERSION = 1;
+    private static final int DEVICES_VERSION = 1;
+    private static final int WAKE_TIMER_VERSION = 1;
+
+    // Intel SDM 3A, 7.2: those before are exceptions.
+    private static final int FIRST_VECTOR = 32;
+    private static final int LAST_VECTOR = 255;
+
     private final MemoryTemplate memory;
     private final List<SavedVcpu> vcpus;
     private final List<VirtioMmioState> devices;
@@ -34,17 +46,135 @@ public final class SavedMachine implements AutoCloseable {
 
     /// @param interrupts vectors that it was given and has not taken
     private record SavedVcpu(VcpuState state, boolean halted, List<Integer> interrupts) {
-        static SavedVcpu of(Kvm kvm, Machine machine, int index) {
-            return new SavedVcpu(
-                    VcpuState.save(kvm, machine.vcpu(index)),
-                    machine.isHalted(index),
-                    Arrays.stream(machine.pendingInterrupts(index)).boxed().toList());
+        void write(StateWriter to) {
+            to.bytes(state.toBytes()).flag(halted).list(interrupts, StateWriter::u32);
+        }
+
+        static SavedVcpu read(Kvm kvm, StateReader from) {
+            try {
+                return new SavedVcpu(
+                        VcpuState.ofBytes(kvm, from.bytes()), from.flag(), from.list(SavedVcpu::readVector));
+            } catch (IncompatibleCpuException e) {
+                throw new InvalidSnapshotFileException(Reason.CPU, "a vCPU of this host lacks " + e.getMessage(), e);
+            }
+        }
+
+        private static int readVector(StateReader from) {
+            int vector = from.u32();
+            if (vector < FIRST_VECTOR || vector > LAST_VECTOR) {
+                throw StateReader.malformed("an interrupt with vector %d".formatted(vector));
+            }
+            return vector;
         }
 
         /// What of a vCPU is not in [VcpuState].
         void restoreRest(Machine machine, int index) {
             machine.setHalted(index, halted);
             interrupts.forEach(vector -> machine.interrupt(index, vector));
+        }
+    }
+
+    /// A machine that was looked at, and can go on: what is left to do to have it saved needs it no more.
+    public static final class Taken implements AutoCloseable {
+        private final List<TakenVcpu> vcpus;
+        private final List<VirtioMmioState> devices;
+        private final Optional<Duration> wakeAfter;
+        private final TakenMemory memory;
+
+        private Taken(
+                List<TakenVcpu> vcpus,
+                List<VirtioMmioState> devices,
+                Optional<Duration> wakeAfter,
+                TakenMemory memory) {
+            this.vcpus = vcpus;
+            this.devices = devices;
+            this.wakeAfter = wakeAfter;
+            this.memory = memory;
+        }
+
+        /// The pages of memory that were copied while it stood still.
+        public long pages() {
+            return memory.pages();
+        }
+
+        /// Completes it. Any thread; once.
+        ///
+        /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
+        public SavedMachine finish() {
+            MemoryTemplate template = memory.finish();
+            try {
+                return new SavedMachine(
+                        template, vcpus.stream().map(TakenVcpu::finish).toList(), devices, wakeAfter);
+            } catch (RuntimeException | Error e) {
+                template.close();
+                throw e;
+            }
+        }
+
+        /// Lets go of it, if it was not finished.
+        @Override
+        public void close() {
+            memory.close();
+        }
+    }
+
+    /// Memory that was copied as a whole, or as far as it differs from a template's.
+    private sealed interface TakenMemory extends AutoCloseable {
+        long pages();
+
+        MemoryTemplate finish();
+
+        @Override
+        void close();
+
+        record Whole(MemoryTemplate template, AtomicBoolean finished) implements TakenMemory {
+            @Override
+            public long pages() {
+                return template.size() / PageMap.PAGE_SIZE;
+            }
+
+            @Override
+            public MemoryTemplate finish() {
+                finished.set(true);
+                return template;
+            }
+
+            @Override
+            public void close() {
+                if (!finished.get()) {
+                    template.close();
+                }
+            }
+        }
+
+        record Changes(MemoryTemplate.Capture capture) implements TakenMemory {
+            @Override
+            public long pages() {
+                return capture.pages();
+            }
+
+            @Override
+            public MemoryTemplate finish() {
+                return capture.finish();
+            }
+
+            @Override
+            public void close() {
+                capture.close();
+            }
+        }
+    }
+
+    private record TakenVcpu(VcpuState.Reading state, boolean halted, List<Integer> interrupts) {
+        static TakenVcpu of(Kvm kvm, Machine machine, int index) {
+            return new TakenVcpu(
+                    VcpuState.read(kvm, machine.vcpu(index)),
+                    machine.isHalted(index),
+                    Arrays.stream(machine.pendingInterrupts(index)).boxed().toList());
+        }
+
+        SavedVcpu finish() {
+            return new SavedVcpu(state.finish(), halted, interrupts);
         }
     }
 
@@ -58,13 +188,70 @@ public final class SavedMachine implements AutoCloseable {
     /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
     public static SavedMachine save(
             String name, Kvm kvm, Machine machine, List<VirtioMmioTransport> devices, Optional<Duration> wakeAfter) {
-        List<SavedVcpu> vcpus = new ArrayList<>();
+        try (Taken taken = take(name, kvm, machine, devices, wakeAfter, Optional.empty())) {
+            return taken.finish();
+        }
+    }
+
+    /// The part of [#save] for which the machine has to stand still, as short as it can be.
+    ///
+    /// @param name shown in `/proc/self/maps`
+    /// @param kvm what the machine was made with
+    /// @param machine of which no vCPU runs
+    /// @param devices all of its virtio devices
+    /// @param wakeAfter what was left of the guest's timer; empty if it had none running
+    /// @param origin from which the machine went on; empty if it booted. Only pages that differ
+    ///     from it are copied now, unless it is closed
+    /// @return to be finished, and closed
+    /// @throws io.vivarium.kvm.KvmException if the host has no memory for it
+    public static Taken take(
+            String name,
+            Kvm kvm,
+            Machine machine,
+            List<VirtioMmioTransport> devices,
+            Optional<Duration> wakeAfter,
+            Optional<SavedMachine> origin) {
+        List<TakenVcpu> vcpus = new ArrayList<>();
         for (int index = 0; index < machine.vcpus(); index++) {
-            vcpus.add(SavedVcpu.of(kvm, machine, index));
+            vcpus.add(TakenVcpu.of(kvm, machine, index));
         }
         List<VirtioMmioState> states =
                 devices.stream().map(VirtioMmioTransport::save).toList();
-        return new SavedMachine(MemoryTemplate.capture(name, machine.memory()), vcpus, states, wakeAfter);
+        TakenMemory memory = origin.flatMap(from -> from.memory.captureChanges(name, machine.memory()))
+                .<TakenMemory>map(TakenMemory.Changes::new)
+                .orElseGet(() ->
+                        new TakenMemory.Whole(MemoryTemplate.capture(name, machine.memory()), new AtomicBoolean()));
+        return new Taken(vcpus, states, wakeAfter, memory);
+    }
+
+    /// Writes all but the memory.
+    void write(StateWriter to) {
+        to.section(
+                "vcpus",
+                VCPUS_VERSION,
+                section -> section.list(vcpus, (StateWriter each, SavedVcpu vcpu) -> vcpu.write(each)));
+        to.section("devices", DEVICES_VERSION, section -> section.list(devices, DeviceStates::write));
+        to.section("wake-timer", WAKE_TIMER_VERSION, section -> {
+            section.flag(wakeAfter.isPresent());
+            section.u64(wakeAfter.map(Duration::toNanos).orElse(0L));
+        });
+    }
+
+    /// Reads what [#write] has written.
+    ///
+    /// @param memory gives its memory, once the rest was read
+    /// @throws InvalidSnapshotFileException if that makes no machine, or none of this host
+    static SavedMachine read(Kvm kvm, StateReader from, Supplier<MemoryTemplate> memory) {
+        List<SavedVcpu> vcpus =
+                from.section("vcpus", VCPUS_VERSION, section -> section.list(each -> SavedVcpu.read(kvm, each)));
+        List<VirtioMmioState> devices =
+                from.section("devices", DEVICES_VERSION, section -> section.list(DeviceStates::read));
+        Optional<Duration> wakeAfter = from.section("wake-timer", WAKE_TIMER_VERSION, section -> {
+            boolean running = section.flag();
+            Duration left = Duration.ofNanos(section.u64("nanoseconds", Long.MAX_VALUE));
+            return running ? Optional.of(left) : Optional.<Duration>empty();
+        });
+        return new SavedMachine(memory.get(), vcpus, devices, wakeAfter);
     }
 
     /// The memory, which a machine has to be built with to go on.

@@ -13,10 +13,12 @@ import java.util.Objects;
 /// by [VirtQueue#pop]: the descriptors were read once and checked by then, and nothing here looks at them
 /// again. Not thread-safe: the device's lock guards it. Reading and writing copy, and make no objects.
 public final class DescriptorChain implements GuestBytes {
-    private final MemorySegment[] memory;
-    private final long[] addresses;
-    private final long[] offsets;
-    private final long[] lengths;
+    /// One for each descriptor; more, once a buffer was in several regions.
+    private MemorySegment[] memory;
+
+    private long[] addresses;
+    private long[] offsets;
+    private long[] lengths;
 
     private int head;
     private long read;
@@ -210,12 +212,13 @@ public final class DescriptorChain implements GuestBytes {
         }
     }
 
-    /// How many buffers it has, for a device to which they mean memory and not bytes.
+    /// How many buffers it has, one that is in several regions counted for each; for a device to
+    /// which they mean memory and not bytes.
     int buffers() {
         return count;
     }
 
-    /// Guest-physical address of a buffer, which is wholly in one region.
+    /// Guest-physical address of a buffer, or of the part of one that is in one region.
     ///
     /// @param buffer below [#buffers]
     long address(int buffer) {
@@ -243,6 +246,9 @@ public final class DescriptorChain implements GuestBytes {
     }
 
     void add(MemorySegment region, long address, long offset, long length, boolean deviceWrites) {
+        if (count == memory.length) {
+            grow();
+        }
         memory[count] = region;
         addresses[count] = address;
         offsets[count] = offset;
@@ -255,5 +261,14 @@ public final class DescriptorChain implements GuestBytes {
             firstWritable = count;
         }
         writeIndex = firstWritable;
+    }
+
+    private void grow() {
+        int larger = 2 * memory.length;
+        memory = Arrays.copyOf(memory, larger);
+        Arrays.fill(memory, count, larger, MemorySegment.NULL);
+        addresses = Arrays.copyOf(addresses, larger);
+        offsets = Arrays.copyOf(offsets, larger);
+        lengths = Arrays.copyOf(lengths, larger);
     }
 }

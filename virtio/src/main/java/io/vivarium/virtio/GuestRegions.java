@@ -51,6 +51,10 @@ final class GuestRegions {
         return segments[region];
     }
 
+    long length(int region) {
+        return lengths[region];
+    }
+
     /// What the region is made of.
     RegionSpec spec(int region) {
         return regions.get(region).spec();

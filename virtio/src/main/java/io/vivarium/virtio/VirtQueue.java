@@ -236,14 +236,7 @@ public final class VirtQueue {
             if (bytes > MAX_CHAIN_BYTES) {
                 throw fault(VirtioFault.Kind.CHAIN_BYTES, head, address, length);
             }
-            int region = regions.find(address, length);
-            if (region == GuestRegions.NONE) {
-                throw fault(VirtioFault.Kind.BUFFER_ADDRESS, head, address, length);
-            }
-            if (write && regions.readOnly(region)) {
-                throw fault(VirtioFault.Kind.BUFFER_READ_ONLY, head, address, length);
-            }
-            chain.add(regions.segment(region), address, regions.offset(region, address), length, write);
+            addBuffer(chain, head, address, length, write);
             sawWritable = write;
             count++;
             if ((flags & F_NEXT) == 0) {
@@ -346,6 +339,23 @@ public final class VirtQueue {
         }
         int usedEvent = Short.toUnsignedInt(available.get(LE16, RING + 2L * size));
         return ((nextUsed - usedEvent - 1) & 0xffff) < ((nextUsed - before) & 0xffff);
+    }
+
+    /// A buffer may begin in one region of memory and go on in the next: to the guest they are one memory.
+    private void addBuffer(DescriptorChain chain, int head, long address, long length, boolean write) {
+        for (long done = 0; done < length; ) {
+            int region = regions.find(address + done, 1);
+            if (region == GuestRegions.NONE) {
+                throw fault(VirtioFault.Kind.BUFFER_ADDRESS, head, address, length);
+            }
+            if (write && regions.readOnly(region)) {
+                throw fault(VirtioFault.Kind.BUFFER_READ_ONLY, head, address, length);
+            }
+            long offset = regions.offset(region, address + done);
+            long part = Math.min(length - done, regions.length(region) - offset);
+            chain.add(regions.segment(region), address + done, offset, part, write);
+            done += part;
+        }
     }
 
     /// Counts a request that failed, which the driver is told in the way of the device.

@@ -84,6 +84,7 @@ public final class VirtioBalloon implements VirtioDevice {
     private boolean statisticsHeld;
     private BalloonStatistics statistics = new BalloonStatistics(Map.of());
     private long releasedPages;
+    private boolean closed;
 
     // The run of adjacent pages that is released next, and the region they are in.
     private long runStart;
@@ -181,6 +182,17 @@ public final class VirtioBalloon implements VirtioDevice {
         }
     }
 
+    /// Leaves the guest and its memory alone from now on, for good: the machine goes away. Idempotent.
+    public void close() {
+        lock.acquire();
+        try {
+            closed = true;
+            transport = null;
+        } finally {
+            lock.release();
+        }
+    }
+
     @Override
     public int deviceId() {
         return DEVICE_ID;
@@ -250,7 +262,7 @@ public final class VirtioBalloon implements VirtioDevice {
 
     @Override
     public void activate(VirtioTransport newTransport) {
-        transport = newTransport;
+        transport = closed ? null : newTransport;
         regions = new GuestRegions(newTransport.memory());
     }
 
@@ -379,6 +391,8 @@ public final class VirtioBalloon implements VirtioDevice {
             return;
         }
         statisticsHeld = true;
+        // The next one comes when this one is given back; a second one now is against the rules and waits.
+        queue.enableNotifications();
         requireReadable(queue, request);
         EnumMap<BalloonStatistics.Tag, Long> values = new EnumMap<>(BalloonStatistics.Tag.class);
         for (int i = 0; i < MAX_STATISTICS && request.remaining() >= STATISTIC_SIZE; i++) {

@@ -14,8 +14,11 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Each device is a network of its own, of one guest and the host: context ids mean nothing beyond it.
 ///
+/// Each direction can be [held to a rate][#limit]: packets of the guest, whatever they are, then wait in its queue,
+/// and bytes for the guest with who writes them.
+///
 /// Thread-safe; one lock for the device and all of its connections. Bytes for the guest are copied while it is
-/// held, at most [#TURN] at a time, so that no connection keeps the others waiting.
+/// held, about [#TURN] at a time, so that no connection keeps the others waiting.
 public final class VirtioVsock implements VirtioDevice {
     /// `VMADDR_CID_HOST`: the host's context id.
     public static final long HOST_CID = 2;
@@ -27,10 +30,13 @@ public final class VirtioVsock implements VirtioDevice {
     public static final int FIRST_WINDOW = 64 << 10;
 
     /// The same on one that has made use of that, as long as the device's share of memory allows it.
-    public static final int MAX_WINDOW = 256 << 10;
+    public static final int MAX_WINDOW = 1 << 20;
 
-    /// Bytes for one connection that are copied in one hold of the lock.
-    static final int TURN = 64 << 10;
+    /// Bytes for one connection after which the lock is given up; the receive buffer that reaches it is filled.
+    static final int TURN = 256 << 10;
+
+    /// The most that one packet carries.
+    private static final int MAX_PAYLOAD = 64 << 10;
 
     /// `VMADDR_PORT_ANY`.
     private static final int PORT_ANY = -1;
@@ -53,6 +59,7 @@ public final class VirtioVsock implements VirtioDevice {
 
     private final long guestCid;
     private final int maxConnections;
+    private final Timer timer;
     private final DeviceLock lock = new DeviceLock(_ -> {});
 
     // All that changes, guarded by the lock, beside that of the connections.
@@ -68,6 +75,8 @@ public final class VirtioVsock implements VirtioDevice {
     private @Nullable DescriptorChain receiving;
     private @Nullable VirtioTransport transport;
     private @Nullable VirtioFault fault;
+    private RateLimiter fromGuest = RateLimiter.unlimited();
+    private RateLimiter toGuest = RateLimiter.unlimited();
     private int nextPort = FIRST_FREE_PORT;
     private long widened;
     private boolean resetDue;
@@ -77,7 +86,8 @@ public final class VirtioVsock implements VirtioDevice {
     /// @param guestCid the guest's context id, from [#FIRST_GUEST_CID] to 2^32 - 2
     /// @param maxConnections how many there may be at a time; the guest can have the host hold [#FIRST_WINDOW]
     ///     bytes for each
-    public VirtioVsock(long guestCid, int maxConnections) {
+    /// @param timer by whose time limits are kept
+    public VirtioVsock(long guestCid, int maxConnections, Timer timer) {
         if (guestCid < FIRST_GUEST_CID || guestCid >= 0xffff_ffffL) {
             throw new IllegalArgumentException("context id %d is reserved".formatted(guestCid));
         }
@@ -86,6 +96,54 @@ public final class VirtioVsock implements VirtioDevice {
         }
         this.guestCid = guestCid;
         this.maxConnections = maxConnections;
+        this.timer = timer;
+    }
+
+    /// Holds both directions to a rate from now on, each for itself; without this call there is no limit. Any thread.
+    ///
+    /// @param limit of the guest: packets, and their bytes with headers; of the host: packets with payload
+    public void limit(RateLimit limit) {
+        lock.acquire();
+        try {
+            fromGuest = new RateLimiter(limit, timer, this::resumeFromGuest);
+            toGuest = new RateLimiter(limit, timer, this::resumeToGuest);
+        } finally {
+            lock.release();
+        }
+        // What waited for the old ones.
+        resumeFromGuest();
+        resumeToGuest();
+    }
+
+    private void resumeFromGuest() {
+        lock.acquire();
+        try {
+            fromGuest.resumed();
+            VirtioTransport current = transport;
+            VirtQueue queue = queue(TRANSMIT);
+            if (current != null && queue != null) {
+                try {
+                    transmitted(queue, current);
+                } catch (VirtioFault e) {
+                    current.fail(e);
+                }
+            }
+        } finally {
+            lock.release();
+        }
+    }
+
+    private void resumeToGuest() {
+        lock.acquire();
+        try {
+            toGuest.resumed();
+            VirtQueue queue = queue(RECEIVE);
+            if (queue != null) {
+                tellWaiting(queue);
+            }
+        } finally {
+            lock.release();
+        }
     }
 
     /// The guest's context id.
@@ -349,6 +407,11 @@ public final class VirtioVsock implements VirtioDevice {
             restore(one);
         }
         transmitPaused = refusals.isFull();
+        // What waited for a rate; those here begin anew.
+        VirtQueue queue = queue(TRANSMIT);
+        if (newTransport != null && queue != null && queue.isAvailable()) {
+            transmitted(queue, newTransport);
+        }
     }
 
     private void restore(VsockState.Connection state) {
@@ -397,10 +460,16 @@ public final class VirtioVsock implements VirtioDevice {
                     }
                     break;
                 }
-                if (!take(queue, chain)) {
+                if (!queue.isAvailable() && !queue.enableNotifications()) {
                     break;
                 }
+                if (!fromGuest.admits()) {
+                    queue.disableNotifications();
+                    break;
+                }
+                queue.pop(chain);
                 handle(queue, chain);
+                fromGuest.charge(chain.wasRead() + chain.remaining());
                 queue.push(chain);
             }
         } finally {
@@ -747,19 +816,21 @@ public final class VirtioVsock implements VirtioDevice {
             return 0;
         }
         DescriptorChain chain = receiving(queue);
-        long free = Math.min(Math.min(length, TURN), connection.peerFree());
+        long free = Math.min(length, connection.peerFree());
         long done = 0;
         try {
-            while (done < free) {
-                if (!takeReceiveBuffer(queue, chain)) {
+            while (done < free && done < TURN) {
+                if (!toGuest.admits() || !takeReceiveBuffer(queue, chain)) {
                     wait(connection);
                     break;
                 }
-                int part = (int) Math.min(free - done, chain.writable() - VsockHeader.LENGTH);
+                long room = Math.min(chain.writable() - VsockHeader.LENGTH, MAX_PAYLOAD);
+                int part = (int) Math.min(free - done, room);
                 header(connection, VsockHeader.OP_RW, 0, part);
                 header.writeTo(chain);
                 chain.write(source, offset + done, part);
                 connection.wasSent(part);
+                toGuest.charge(VsockHeader.LENGTH + (long) part);
                 queue.push(chain);
                 done += part;
             }

@@ -17,6 +17,9 @@ final class GuestRam implements AutoCloseable {
     static final long COPY = 0x2000_0000L;
     static final long COPY_SIZE = 1 << 20;
 
+    /// Memory of another region, right below [#COPY].
+    static final long BEFORE_COPY = 1 << 20;
+
     /// What the copy-on-write region is filled with.
     static final byte COPIED = 7;
 
@@ -42,6 +45,7 @@ final class GuestRam implements AutoCloseable {
                     arena,
                     List.of(
                             RegionSpec.anonymous(0, RAM_SIZE),
+                            RegionSpec.anonymous(COPY - BEFORE_COPY, BEFORE_COPY),
                             RegionSpec.copyOnWrite(COPY, COPY_SIZE, TEMPLATE, 0),
                             RegionSpec.readOnlyFile(ROM, rom)));
         }

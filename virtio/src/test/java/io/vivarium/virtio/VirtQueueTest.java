@@ -121,6 +121,41 @@ final class VirtQueueTest {
         assertThat(driver.poll()).isEqualTo(new DriverQueue.Used(0, 4));
     }
 
+    /// As a saved machine has them: what it used, and fresh memory behind that.
+    @Test
+    void bufferMayGoOnInTheNextRegion() {
+        DriverQueue driver = new DriverQueue(ram, 2);
+        VirtQueue device = device(driver, ALL);
+        DescriptorChain chain = device.newChain();
+        long from = GuestRam.COPY - 3;
+        ram.memory().writableSlice(from, 3).copyFrom(MemorySegment.ofArray(new byte[] {1, 2, 3}));
+        for (int i = 0; i < 3; i++) {
+            driver.add(readable(from, 5), writable(from, 7));
+            assertThat(device.pop(chain)).isTrue();
+            byte[] bytes = new byte[6];
+            assertThat(chain.read(bytes, 0, 6)).isEqualTo(5);
+            assertThat(bytes).containsExactly(1, 2, 3, GuestRam.COPIED, GuestRam.COPIED, 0);
+            assertThat(chain.writable()).isEqualTo(7);
+            byte[] answer = {1, 2, 3, GuestRam.COPIED, GuestRam.COPIED, 6, 7, 8};
+            assertThat(chain.write(answer, 0, 8)).isEqualTo(7);
+            assertThat(ram.memory().slice(GuestRam.COPY, 4).toArray(ValueLayout.JAVA_BYTE))
+                    .containsExactly(GuestRam.COPIED, GuestRam.COPIED, 6, 7);
+            device.push(chain);
+            assertThat(driver.poll()).isEqualTo(new DriverQueue.Used(0, 7));
+        }
+    }
+
+    @Test
+    void bufferEndsWithTheLastRegion() {
+        DriverQueue driver = new DriverQueue(ram, 2);
+        VirtQueue device = device(driver, ALL);
+        driver.add(readable(GuestRam.COPY - 1, GuestRam.COPY_SIZE + 2));
+        DescriptorChain chain = device.newChain();
+        assertThatExceptionOfType(VirtioFault.class)
+                .isThrownBy(() -> device.pop(chain))
+                .satisfies(fault -> assertThat(fault.kind()).isEqualTo(VirtioFault.Kind.BUFFER_ADDRESS));
+    }
+
     @Test
     void readingOutsideOfTheTargetReadsNothing() {
         DriverQueue driver = new DriverQueue(ram, 8);

@@ -330,12 +330,16 @@ final class VirtioBalloonTest {
     }
 
     private void giveStatistics(Object... tagsAndValues) {
+        addStatistics(tagsAndValues);
+        driver.kick(2);
+    }
+
+    private void addStatistics(Object... tagsAndValues) {
         ByteBuffer buffer = ByteBuffer.allocate(10 * (tagsAndValues.length / 2)).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < tagsAndValues.length; i += 2) {
             buffer.putShort((short) (int) tagsAndValues[i]).putLong((long) tagsAndValues[i + 1]);
         }
         driver.queue(2).add(DriverQueue.Buffer.readable(driver.put(buffer.array()), buffer.capacity()));
-        driver.kick(2);
     }
 
     @Test
@@ -353,6 +357,19 @@ final class VirtioBalloonTest {
         giveStatistics(9, 1L, 0xffff, 2L, 10, 3L, 0, -4L, 9, 5L);
         assertThat(balloon.statistics().values()).isEqualTo(Map.of(Tag.HTLB_PGFAIL, 5L, Tag.SWAP_IN, -4L));
         assertThat(listener.statisticsChanges).isEqualTo(2);
+    }
+
+    /// Such a driver rings the doorbell only when the device has asked for it, each time anew (§2.7.10).
+    @Test
+    void statisticsOfADriverThatNotifiesWhenItIsAsked() {
+        start(STATS | DriverHarness.EVENT_IDX, 0, 1, 2);
+        for (long i = 0; i < 5; i++) {
+            addStatistics(4, i);
+            assertThat(driver.kickIfWanted(2)).isTrue();
+            assertThat(balloon.statistics().values()).isEqualTo(Map.of(Tag.MEMFREE, i));
+            assertThat(balloon.requestStatistics()).isTrue();
+            assertThat(driver.queue(2).poll()).isNotNull();
+        }
     }
 
     @Test

@@ -39,6 +39,7 @@ final class VirtioVsockTest {
     private static final int HOST = 80;
     private static final int WINDOW = VirtioVsock.FIRST_WINDOW;
 
+    private final ManualTimer timer = new ManualTimer();
     private final VirtioVsock device = device();
     private final VsockDriver driver = new VsockDriver(device, 4096);
     private final List<VsockConnection> accepted = new ArrayList<>();
@@ -60,8 +61,8 @@ final class VirtioVsockTest {
         }
     }
 
-    private static VirtioVsock device() {
-        return new VirtioVsock(VsockDriver.GUEST_CID, 4);
+    private VirtioVsock device() {
+        return new VirtioVsock(VsockDriver.GUEST_CID, 4, timer);
     }
 
     @AfterEach
@@ -128,7 +129,7 @@ final class VirtioVsockTest {
         assertThat(driver.driver.read(DriverHarness.CONFIG + 4)).isZero();
         assertThat(driver.driver.transport.read(DriverHarness.CONFIG, 1)).isEqualTo(3);
         for (long reserved : new long[] {-1, 0, 1, 2, 0xffff_ffffL, 1L << 32}) {
-            assertThatIllegalArgumentException().isThrownBy(() -> new VirtioVsock(reserved, 1));
+            assertThatIllegalArgumentException().isThrownBy(() -> new VirtioVsock(reserved, 1, timer));
         }
     }
 
@@ -740,6 +741,118 @@ final class VirtioVsockTest {
         assertThat(driver.driver.queue(EVENT).usedIdx()).isEqualTo(1);
     }
 
+    // ---- limits: a burst of 1,000 bytes, and as many in a second ----
+
+    private static final RateLimit SLOW = RateLimit.none().withBytes(1000, 1000);
+
+    @Test
+    void guestsPacketsWaitForTheRate() {
+        VsockConnection connection = accept();
+        device.limit(SLOW);
+        String first = text(1500);
+        driver.send(Packet.of(RW, GUEST, HOST).with(first));
+        assertThat(read(connection)).as("the bucket was full").isEqualTo(first);
+        driver.send(Packet.of(RW, GUEST, HOST).with("abc"));
+        driver.send(Packet.of(RW, GUEST, HOST).with("def"));
+        assertThat(connection.available()).isZero();
+        assertThat(timer.pending()).isEqualTo(1);
+        // 44 bytes of header, 1500 of payload, and one is to be there.
+        timer.advance(544_999_999);
+        assertThat(connection.available()).isZero();
+        int readable = end.readable;
+        timer.advance(1);
+        assertThat(end.readable).isEqualTo(readable + 1);
+        assertThat(read(connection)).isEqualTo("abc");
+        timer.advance(47_000_000);
+        assertThat(read(connection)).isEqualTo("def");
+        assertNoFault();
+    }
+
+    @Test
+    void packetsWithoutPayloadAreHeldToTheRateToo() {
+        VsockConnection connection = accept();
+        device.limit(RateLimit.none().withOperations(2, 2));
+        for (int i = 0; i < 3; i++) {
+            driver.send(Packet.of(CREDIT_REQUEST, GUEST, HOST));
+        }
+        assertThat(driver.received()).hasSize(2);
+        timer.advance(499_999_999);
+        assertThat(driver.received()).isEmpty();
+        timer.advance(1);
+        assertThat(driver.received()).hasSize(1);
+        assertThat(connection.phase()).isEqualTo(VsockConnection.Phase.ESTABLISHED);
+    }
+
+    @Test
+    void whoWritesToTheGuestWaitsForTheRate() {
+        VsockConnection connection = accept();
+        device.limit(SLOW);
+        assertThat(connection.write(bytes(text(1500)))).isEqualTo(1500);
+        ByteBuffer more = bytes("more");
+        assertThat(connection.write(more)).isZero();
+        int writable = end.writable;
+        timer.advance(544_999_999);
+        assertThat(end.writable).isEqualTo(writable);
+        assertThat(connection.write(more)).isZero();
+        timer.advance(1);
+        assertThat(end.writable).isEqualTo(writable + 1);
+        assertThat(connection.write(more)).isEqualTo(4);
+        assertThat(driver.received()).extracting(Packet::payload).containsExactly(text(1500), "more");
+    }
+
+    @Test
+    void aLimitThatIsLiftedLetsGoWhatWaited() {
+        VsockConnection connection = accept();
+        device.limit(SLOW);
+        driver.send(Packet.of(RW, GUEST, HOST).with(text(1500)));
+        driver.send(Packet.of(RW, GUEST, HOST).with("abc"));
+        connection.write(bytes(text(1500)));
+        assertThat(connection.write(bytes("x"))).isZero();
+        int writable = end.writable;
+        device.limit(RateLimit.none());
+        assertThat(read(connection)).isEqualTo(text(1500) + "abc");
+        assertThat(end.writable).isEqualTo(writable + 1);
+        timer.advance(10_000_000_000L);
+        assertNoFault();
+    }
+
+    @Test
+    void packetsThatWaitForTheRateAreTakenByARestoredDevice() {
+        VsockConnection connection = accept();
+        device.limit(SLOW);
+        driver.send(Packet.of(RW, GUEST, HOST).with(text(1500)));
+        driver.send(Packet.of(RW, GUEST, HOST).with("abc"));
+        assertThat(read(connection)).isEqualTo(text(1500));
+        VirtioVsock other = device();
+        driver.driver.moveTo(other);
+        assertThat(read(other.connections().getFirst())).isEqualTo("abc");
+    }
+
+    @Test
+    void nothingIsTakenAfterTheEndBecauseItsTimeHasCome() {
+        VsockConnection connection = accept();
+        device.limit(SLOW);
+        driver.send(Packet.of(RW, GUEST, HOST).with(text(1500)));
+        driver.send(Packet.of(RW, GUEST, HOST).with("abc"));
+        device.close();
+        timer.advance(10_000_000_000L);
+        assertThat(read(connection)).isEqualTo(text(1500));
+        assertThat(connection.phase()).isEqualTo(VsockConnection.Phase.LOST);
+    }
+
+    @Test
+    void badPacketThatWaitedForTheRateIsAFault() {
+        accept();
+        device.limit(SLOW);
+        driver.send(Packet.of(RW, GUEST, HOST).with(text(1500)));
+        driver.send(Packet.of(RW, GUEST, HOST).from(9));
+        assertNoFault();
+        timer.advance(545_000_000);
+        VirtioFault fault = driver.driver.transport.fault();
+        assertThat(fault).isNotNull();
+        assertThat(fault.kind()).isEqualTo(VirtioFault.Kind.PACKET_SOURCE);
+    }
+
     @Test
     void statesOfOthersAreRefused() {
         VsockConnection connection = accept();
@@ -748,13 +861,13 @@ final class VirtioVsockTest {
         VsockState saved = (VsockState) state.device();
         assertThat(saved.connections()).hasSize(1);
         assertThat(connection.available()).isEqualTo(3);
-        refused(new VirtioVsock(9, 4), state, "not the state of a socket device of guest 9");
+        refused(new VirtioVsock(9, 4, timer), state, "not the state of a socket device of guest 9");
         VsockState.Connection one = saved.connections().getFirst();
         refused(device(), with(state, List.of(one, one)), "one connection too many");
         refused(
                 device(),
                 with(state, List.of(changed(one, VirtioVsock.MAX_WINDOW + 1, one.taken()))),
-                "a window of 262145 bytes");
+                "a window of %d bytes".formatted(VirtioVsock.MAX_WINDOW + 1));
         refused(device(), with(state, List.of(changed(one, 2, one.taken()))), "no state of a connection");
         refused(device(), with(state, List.of(changed(one, one.window(), -1))), "no state of a connection");
     }

@@ -21,7 +21,7 @@ final class VsockPacketsFuzzTest {
     @FuzzTest
     void packets(byte[] input) {
         ByteBuffer steps = ByteBuffer.wrap(input).order(ByteOrder.LITTLE_ENDIAN);
-        VirtioVsock device = new VirtioVsock(VsockDriver.GUEST_CID, CONNECTIONS);
+        VirtioVsock device = new VirtioVsock(VsockDriver.GUEST_CID, CONNECTIONS, new ManualTimer());
         List<VsockConnection> connections = new ArrayList<>();
         VsockEnd nobody = new VsockEnd() {
             @Override

@@ -463,6 +463,8 @@ public final class Syscalls {
 
     // unistd.h
     public static final int SEEK_END = 2;
+    public static final int SEEK_DATA = 3;
+    public static final int SEEK_HOLE = 4;
 
     // asm-generic/mman-common.h, linux/mman.h
     public static final int PROT_NONE = 0;

@@ -6,9 +6,17 @@ import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.kvm.Vcpu;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /// Everything that a vCPU remembers, taken from one and to be put into others.
@@ -19,6 +27,10 @@ import java.util.stream.IntStream;
 /// any thread may use it.
 public final class VcpuState {
     private static final int MSR_TSC = 0x10;
+
+    /// How long a vCPU has run, and how old its machine is (`HV_X64_MSR_VP_RUNTIME`, `HV_X64_MSR_TIME_REF_COUNT`,
+    /// asm/hyperv-tlfs.h): KVM lists them for every guest, and counts them itself.
+    private static final Set<Integer> MSR_COUNTERS = Set.of(0x4000_0010, 0x4000_0020);
 
     /// Memory type range registers, which not every KVM lists (Intel SDM 4, table 2-2): 16 variable ones, the fixed
     /// ones, the default.
@@ -43,14 +55,15 @@ public final class VcpuState {
     /// `KVM_MP_STATE_RUNNABLE` (linux/kvm.h)
     private static final int RUNNABLE = 0;
 
-    private final KvmRegs regs;
-    private final KvmSregs sregs;
-    private final KvmVcpuEvents events;
-    private final KvmXcrs xcrs;
+    /// The most registers that KVM is told of at once, besides the time-stamp counter
+    /// (`MAX_IO_MSRS`, arch/x86/kvm/x86.c).
+    private static final int MOST_MSRS = 254;
+
+    /// The largest area that Intel SDM 1, 13.5 comes to, with room.
+    private static final int MOST_XSAVE_BYTES = 64 << 10;
+
+    private final Parts parts;
     private final boolean xcrsChanged;
-    private final KvmXsave xsave;
-    private final KvmDebugregs debugregs;
-    private final KvmMpState mpState;
 
     /// The time-stamp counter, and those that differ from what a vCPU has after power-on.
     private final KvmMsrs changedMsrs;
@@ -58,36 +71,82 @@ public final class VcpuState {
     /// All that can be written, but for the time-stamp counter.
     private final KvmMsrs writableMsrs;
 
-    /// The time-stamp counter, written so that KVM takes it for what it is.
-    private final KvmMsrs clock;
+    /// What a vCPU has told of itself.
+    ///
+    /// @param msrs all that can be read
+    /// @param clock the time-stamp counter, written so that KVM takes it for what it is
+    private record Parts(
+            KvmRegs regs,
+            KvmSregs sregs,
+            KvmVcpuEvents events,
+            KvmXcrs xcrs,
+            KvmXsave xsave,
+            KvmDebugregs debugregs,
+            KvmMpState mpState,
+            KvmMsrs clock,
+            Map<Integer, Long> msrs) {
+        static Parts read(Arena arena, Kvm kvm, Vcpu vcpu) {
+            Parts parts = new Parts(
+                    new KvmRegs(arena),
+                    new KvmSregs(arena),
+                    new KvmVcpuEvents(arena),
+                    new KvmXcrs(arena),
+                    new KvmXsave(arena, vcpu.xsaveSize()),
+                    new KvmDebugregs(arena),
+                    new KvmMpState(arena),
+                    readClock(arena, vcpu),
+                    readable(kvm, vcpu));
+            parts.structs().forEach(vcpu::read);
+            return parts;
+        }
 
-    private VcpuState(Arena arena, Kvm kvm, Vcpu vcpu) {
-        regs = new KvmRegs(arena);
-        sregs = new KvmSregs(arena);
-        events = new KvmVcpuEvents(arena);
-        vcpu.read(regs);
-        vcpu.read(sregs);
-        vcpu.read(events);
-        xcrs = new KvmXcrs(arena);
-        vcpu.read(xcrs);
-        Map<Integer, Long> values = readable(kvm, vcpu);
+        List<VcpuStruct> structs() {
+            return List.of(regs, sregs, events, xcrs, xsave, debugregs, mpState);
+        }
+    }
+
+    /// A vCPU that was read, of which it is still to be found out what a vCPU after power-on has in common with it.
+    ///
+    /// Takes one vCPU as little time as possible; any thread may [finish][#finish] it, and once.
+    public static final class Reading {
+        private final Arena arena = Arena.ofAuto();
+        private final Kvm kvm;
+        private final Parts parts;
+
+        private Reading(Kvm kvm, Vcpu vcpu) {
+            this.kvm = kvm;
+            this.parts = Parts.read(arena, kvm, vcpu);
+        }
+
+        /// The state of the vCPU when it was read.
+        public VcpuState finish() {
+            return new VcpuState(arena, kvm, parts);
+        }
+    }
+
+    private VcpuState(Arena arena, Kvm kvm, Parts parts) {
+        this.parts = parts;
         try (Machine machine =
                 Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
             Vcpu fresh = machine.vcpu(0);
-            Map<Integer, Long> changed = new LinkedHashMap<>(values);
+            Map<Integer, Long> changed = new LinkedHashMap<>(parts.msrs);
             changed.entrySet().removeAll(readable(kvm, fresh).entrySet());
             changed.remove(MSR_TSC);
-            clock = clock(arena, vcpu);
-            changedMsrs = append(arena, clock, changed);
-            xcrsChanged = xcrs.xcr0() != xcr0(fresh);
-            writableMsrs = msrs(arena, writable(values, fresh));
+            changedMsrs = append(arena, parts.clock, changed);
+            xcrsChanged = parts.xcrs.xcr0() != xcr0(fresh);
+            writableMsrs = msrs(arena, writable(parts.msrs, fresh));
         }
-        xsave = new KvmXsave(arena, vcpu.xsaveSize());
-        vcpu.read(xsave);
-        debugregs = new KvmDebugregs(arena);
-        vcpu.read(debugregs);
-        mpState = new KvmMpState(arena);
-        vcpu.read(mpState);
+    }
+
+    /// Reads a vCPU, which does not run.
+    ///
+    /// @param kvm what its machine was made with
+    /// @throws UnsupportedOperationException if the machine has an interrupt controller in the kernel
+    public static Reading read(Kvm kvm, Vcpu vcpu) {
+        if (vcpu.hasInterruptController()) {
+            throw new UnsupportedOperationException("the state of interrupt controllers in the kernel is not saved");
+        }
+        return new Reading(kvm, vcpu);
     }
 
     /// Takes the state of a vCPU, which does not run.
@@ -95,26 +154,152 @@ public final class VcpuState {
     /// @param kvm what its machine was made with
     /// @throws UnsupportedOperationException if the machine has an interrupt controller in the kernel
     public static VcpuState save(Kvm kvm, Vcpu vcpu) {
-        if (vcpu.hasInterruptController()) {
-            throw new UnsupportedOperationException("the state of interrupt controllers in the kernel is not saved");
+        return read(kvm, vcpu).finish();
+    }
+
+    /// All of it, for [#ofBytes]: KVM's structures, each after its length, and the model-specific registers.
+    public byte[] toBytes() {
+        int length = parts.structs().stream()
+                        .mapToInt(
+                                struct -> Integer.BYTES + (int) struct.segment().byteSize())
+                        .sum()
+                + 2 * Integer.BYTES
+                + Long.BYTES
+                + parts.msrs.size() * (Integer.BYTES + Long.BYTES);
+        ByteBuffer bytes = ByteBuffer.allocate(length).order(ByteOrder.LITTLE_ENDIAN);
+        for (VcpuStruct struct : parts.structs()) {
+            bytes.putInt((int) struct.segment().byteSize());
+            bytes.put(struct.segment().asByteBuffer());
         }
-        return new VcpuState(Arena.ofAuto(), kvm, vcpu);
+        bytes.putInt(parts.clock.count()).putLong(parts.clock.data(0));
+        bytes.putInt(parts.msrs.size());
+        parts.msrs.forEach((Integer index, Long value) -> bytes.putInt(index).putLong(value));
+        return bytes.array();
+    }
+
+    /// The state that [#toBytes] has written, in this process or another, on this host or another.
+    ///
+    /// @param bytes of anyone's making: what KVM does not accept, it refuses when a vCPU is to go on from it
+    /// @throws IllegalArgumentException if that cannot have written it
+    /// @throws IncompatibleCpuException if vCPUs of this host lack something of it
+    public static VcpuState ofBytes(Kvm kvm, byte[] bytes) {
+        Arena arena = Arena.ofAuto();
+        ByteBuffer from = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        try {
+            VcpuState state = new VcpuState(arena, kvm, parts(arena, kvm, from));
+            if (from.hasRemaining()) {
+                throw new IllegalArgumentException("%d bytes too many of a vCPU".formatted(from.remaining()));
+            }
+            state.requireWritable();
+            return state;
+        } catch (BufferUnderflowException e) {
+            throw new IllegalArgumentException("the state of a vCPU ends too early", e);
+        }
+    }
+
+    private static Parts parts(Arena arena, Kvm kvm, ByteBuffer from) {
+        KvmRegs regs = new KvmRegs(arena);
+        KvmSregs sregs = new KvmSregs(arena);
+        KvmVcpuEvents events = new KvmVcpuEvents(arena);
+        KvmXcrs xcrs = new KvmXcrs(arena);
+        for (VcpuStruct struct : List.of(regs, sregs, events, xcrs)) {
+            fill(struct, from);
+        }
+        KvmXsave xsave = xsave(arena, kvm, from);
+        KvmDebugregs debugregs = new KvmDebugregs(arena);
+        KvmMpState mpState = new KvmMpState(arena);
+        fill(debugregs, from);
+        fill(mpState, from);
+        return new Parts(regs, sregs, events, xcrs, xsave, debugregs, mpState, clock(arena, from), msrs(from));
+    }
+
+    private static void fill(VcpuStruct struct, ByteBuffer from) {
+        int length = from.getInt();
+        if (length != struct.segment().byteSize()) {
+            throw new IllegalArgumentException("%d bytes of a %s of %d"
+                    .formatted(
+                            length,
+                            struct.getClass().getSimpleName(),
+                            struct.segment().byteSize()));
+        }
+        copy(from, length, struct.segment());
+    }
+
+    private static void copy(ByteBuffer from, int length, MemorySegment to) {
+        byte[] taken = new byte[length];
+        from.get(taken);
+        MemorySegment.copy(taken, 0, to, ValueLayout.JAVA_BYTE, 0, length);
+    }
+
+    /// The standard format is the same on all CPUs, as far as they have its components.
+    private static KvmXsave xsave(Arena arena, Kvm kvm, ByteBuffer from) {
+        long size;
+        try (Machine machine =
+                Machine.builder(kvm).region(RegionSpec.anonymous(0, 4096)).build()) {
+            size = machine.vcpu(0).xsaveSize();
+        }
+        int length = from.getInt();
+        if (length < XSTATE_BV + Long.BYTES || length > MOST_XSAVE_BYTES) {
+            throw new IllegalArgumentException("an xsave area of %d bytes".formatted(length));
+        }
+        if (length > size) {
+            throw new IncompatibleCpuException("an xsave area of %d bytes, not of %d".formatted(length, size));
+        }
+        KvmXsave xsave = new KvmXsave(arena, size);
+        copy(from, length, xsave.segment());
+        return xsave;
+    }
+
+    private static KvmMsrs clock(Arena arena, ByteBuffer from) {
+        int writes = from.getInt();
+        if (writes != 1 && writes != 2) {
+            throw new IllegalArgumentException("a time-stamp counter that is written %d times".formatted(writes));
+        }
+        KvmMsrs clock = newClock(arena, writes == 2);
+        long first = from.getLong();
+        clock.data(0, first);
+        if (writes == 2) {
+            clock.data(1, first - FAR_AWAY);
+        }
+        return clock;
+    }
+
+    private static Map<Integer, Long> msrs(ByteBuffer from) {
+        int count = from.getInt();
+        if (count < 1 || count > MOST_MSRS) {
+            throw new IllegalArgumentException("%d model-specific registers".formatted(count));
+        }
+        Map<Integer, Long> msrs = new LinkedHashMap<>();
+        for (int i = 0; i < count; i++) {
+            msrs.put(from.getInt(), from.getLong());
+        }
+        return msrs;
+    }
+
+    private void requireWritable() {
+        Set<Integer> writable = Arrays.stream(indices(writableMsrs)).boxed().collect(Collectors.toSet());
+        for (int i = parts.clock.count(); i < changedMsrs.count(); i++) {
+            if (!writable.contains(changedMsrs.index(i))) {
+                throw new IncompatibleCpuException(
+                        "MSR 0x%x = 0x%x".formatted(changedMsrs.index(i), changedMsrs.data(i)));
+            }
+        }
     }
 
     /// Puts it into a vCPU that has powered on and never run. Its time-stamp counter goes on where the saved one was.
     public void restore(Vcpu vcpu) {
         vcpu.write(changedMsrs);
         if (xcrsChanged) {
-            vcpu.write(xcrs);
+            vcpu.write(parts.xcrs);
         }
-        if (xsave.segment().get(ValueLayout.JAVA_LONG, XSTATE_BV) != 0) {
-            vcpu.write(xsave);
+        if (parts.xsave.segment().get(ValueLayout.JAVA_LONG, XSTATE_BV) != 0) {
+            vcpu.write(parts.xsave);
         }
-        if (!isReset(debugregs)) {
-            vcpu.write(debugregs);
+        if (!isReset(parts.debugregs)) {
+            vcpu.write(parts.debugregs);
         }
-        if (mpState.mp_state() != RUNNABLE) {
-            vcpu.write(mpState);
+        if (parts.mpState.mp_state() != RUNNABLE) {
+            vcpu.write(parts.mpState);
         }
         enter(vcpu);
     }
@@ -122,22 +307,22 @@ public final class VcpuState {
     /// Puts all of it in the place of what a vCPU had, which any guest may have left behind. Registers and events are
     /// there at once, not only at the next entry.
     public void overwrite(Vcpu vcpu) {
-        vcpu.write(clock);
+        vcpu.write(parts.clock);
         overwriteMsrs(vcpu);
-        vcpu.write(xcrs);
-        vcpu.write(xsave);
-        vcpu.write(debugregs);
-        vcpu.write(mpState);
-        vcpu.write(sregs);
-        vcpu.write(regs);
-        vcpu.write(events);
+        vcpu.write(parts.xcrs);
+        vcpu.write(parts.xsave);
+        vcpu.write(parts.debugregs);
+        vcpu.write(parts.mpState);
+        vcpu.write(parts.sregs);
+        vcpu.write(parts.regs);
+        vcpu.write(parts.events);
     }
 
     /// Has a vCPU which has all the rest of it go on from its registers and events.
     public void enter(Vcpu vcpu) {
-        vcpu.writeOnEntry(sregs);
-        vcpu.writeOnEntry(regs);
-        vcpu.writeOnEntry(events);
+        vcpu.writeOnEntry(parts.sregs);
+        vcpu.writeOnEntry(parts.regs);
+        vcpu.writeOnEntry(parts.events);
     }
 
     /// To read them all is one request, and most guests leave most of them alone; to write some of them takes KVM long.
@@ -203,14 +388,18 @@ public final class VcpuState {
     }
 
     /// A machine's other vCPUs are to be taken for synchronized with its first.
-    private static KvmMsrs clock(Arena arena, Vcpu vcpu) {
+    private static KvmMsrs readClock(Arena arena, Vcpu vcpu) {
         boolean first = vcpu.index() == 0;
-        KvmMsrs clock = first ? new KvmMsrs(arena, MSR_TSC, MSR_TSC) : new KvmMsrs(arena, MSR_TSC);
+        KvmMsrs clock = newClock(arena, first);
         vcpu.read(clock);
         if (first) {
             clock.data(0, clock.data(0) + FAR_AWAY);
         }
         return clock;
+    }
+
+    private static KvmMsrs newClock(Arena arena, boolean first) {
+        return first ? new KvmMsrs(arena, MSR_TSC, MSR_TSC) : new KvmMsrs(arena, MSR_TSC);
     }
 
     private static long xcr0(Vcpu vcpu) {
@@ -227,6 +416,7 @@ public final class VcpuState {
         try (Arena scratch = Arena.ofConfined()) {
             IntStream.concat(IntStream.of(kvm.msrIndices()), IntStream.of(MTRRS))
                     .distinct()
+                    .filter(index -> !MSR_COUNTERS.contains(index))
                     .forEach(index -> {
                         KvmMsrs one = new KvmMsrs(scratch, index);
                         if (vcpu.tryRead(one)) {

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.vivarium;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.vivarium.kvm.testing.Effort;
+import io.vivarium.kvm.testing.EnabledIfKvm;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Tag("machine")
+@EnabledIfKvm
+@Timeout(300)
+class SandboxMemoryTest {
+    private static final long MIB = 1 << 20;
+    private static final SandboxSpec SPEC = SandboxSpec.of(RealPrograms.IMAGE).withMemory(Memory.mebibytes(256));
+
+    private static String sh(Sandbox sandbox, String script) {
+        ExecResult result = sandbox.exec("/bin/busybox", "sh", "-c", script);
+        assertThat(result.stderr().text()).isEmpty();
+        return result.stdout().text();
+    }
+
+    private static void fillAndDelete(Sandbox sandbox, int mebibytes) {
+        sh(sandbox, "busybox dd if=/dev/urandom of=/f bs=1M count=%d 2> /dev/null; busybox rm /f".formatted(mebibytes));
+    }
+
+    /// Bytes of memory that this process has of the host.
+    private static long resident() throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+            if (line.startsWith("VmRSS:")) {
+                return Long.parseLong(line.replaceAll("\\D", "")) << 10;
+            }
+        }
+        throw new AssertionError("no VmRSS");
+    }
+
+    @Test
+    void freedMemoryLeavesTheHostsResidentSet() throws IOException {
+        try (Sandbox sandbox = Sandbox.launch(SPEC)) {
+            fillAndDelete(sandbox, 100);
+            long filled = resident();
+            assertThat(sandbox.reclaimMemory()).isGreaterThanOrEqualTo(100 * MIB);
+            // What else this process does meanwhile is far less.
+            assertThat(resident()).isLessThan(filled - 60 * MIB);
+            assertThat(sandbox.reclaimMemory()).isLessThan(16 * MIB);
+        }
+    }
+
+    @Test
+    void reclaimedMemoryIsAsGoodAsNew() {
+        try (Sandbox sandbox = Sandbox.launch(SPEC)) {
+            for (int i = 0; i < Effort.times(5); i++) {
+                String sums = sh(sandbox, """
+                        busybox yes %d | busybox head -c 50000000 > /a; busybox cp /a /b
+                        busybox md5sum < /a; busybox md5sum < /b; busybox cmp /a /b; busybox rm /a /b
+                        """.formatted(i));
+                String[] lines = sums.split("\n");
+                assertThat(lines).hasSize(2);
+                assertThat(lines[0]).isEqualTo(lines[1]);
+                assertThat(sandbox.reclaimMemory()).isGreaterThan(90 * MIB);
+            }
+        }
+    }
+
+    @Test
+    void usageIsWhatProgramsHold() {
+        try (Sandbox sandbox = Sandbox.launch(SPEC)) {
+            MemoryUsage before = sandbox.memoryUsage();
+            assertThat(before.total()).isBetween(200 * MIB, 256 * MIB);
+            sh(sandbox, "busybox dd if=/dev/zero of=/f bs=1M count=64 2> /dev/null");
+            MemoryUsage filled = sandbox.memoryUsage();
+            assertThat(filled.used() - before.used()).isBetween(64 * MIB, 72 * MIB);
+            sandbox.reclaimMemory();
+            assertThat(sandbox.memoryUsage().used()).isBetween(before.used() + 64 * MIB, filled.used());
+            sh(sandbox, "busybox rm /f");
+            assertThat(sandbox.memoryUsage().used()).isLessThan(before.used() + 8 * MIB);
+        }
+    }
+
+    @Test
+    void aGuestThatComputesIsAskedToo() {
+        try (Sandbox sandbox = Sandbox.launch(SPEC)) {
+            fillAndDelete(sandbox, 64);
+            try (GuestProcess busy = sandbox.start("/bin/busybox", "sh", "-c", "while :; do :; done")) {
+                assertThat(sandbox.reclaimMemory()).isGreaterThan(60 * MIB);
+                assertThat(sandbox.memoryUsage().used()).isLessThan(32 * MIB);
+                assertThat(busy.isAlive()).isTrue();
+            }
+        }
+    }
+
+    @Test
+    void savedSandboxesAndTheirDescendantsGoOnWithTheirDevices() {
+        try (Template template = Template.of(SPEC).warmUp(sandbox -> {
+            fillAndDelete(sandbox, 64);
+            assertThat(sandbox.reclaimMemory()).isGreaterThan(60 * MIB);
+            assertThat(sh(sandbox, "busybox head -c 8 /dev/hwrng | busybox wc -c"))
+                    .isEqualTo("8\n");
+        })) {
+            String[] random = new String[2];
+            for (int i = 0; i < 2; i++) {
+                try (Sandbox sandbox = template.launch()) {
+                    random[i] = sh(sandbox, "busybox head -c 5000 /dev/hwrng | busybox md5sum");
+                    fillAndDelete(sandbox, 64);
+                    assertThat(sandbox.reclaimMemory()).isGreaterThan(60 * MIB);
+                    assertThat(sandbox.memoryUsage().used()).isLessThan(32 * MIB);
+                }
+            }
+            assertThat(random[0]).isNotEqualTo(random[1]);
+        }
+    }
+
+    @Test
+    void machinesThatWerePutBackGoOnWithTheirDevices() throws InterruptedException {
+        try (Template template = Template.of(SPEC);
+                SandboxPool pool = SandboxPool.builder(template).build()) {
+            String last = "";
+            for (int i = 0; i < Effort.times(5); i++) {
+                try (Sandbox sandbox = pool.take(Duration.ofMinutes(1))) {
+                    String random = sh(sandbox, "busybox head -c 5000 /dev/hwrng | busybox md5sum");
+                    assertThat(random).isNotEqualTo(last);
+                    last = random;
+                    fillAndDelete(sandbox, 32);
+                    assertThat(sandbox.reclaimMemory()).isGreaterThan(30 * MIB);
+                }
+            }
+        }
+    }
+
+    @Test
+    void theHostsRandomnessIsAFile() {
+        try (Sandbox sandbox = Sandbox.launch(SPEC)) {
+            assertThat(sh(sandbox, "busybox stat -c '%F %t %T %a' /dev/hwrng"))
+                    .isEqualTo("character special file a b7 600\n");
+            assertThat(sh(sandbox, "busybox head -c 300001 /dev/hwrng | busybox tee /r | busybox wc -c"))
+                    .isEqualTo("300001\n");
+            // Random bytes do not get shorter.
+            String compressed = sh(sandbox, "busybox gzip -c /r | busybox wc -c");
+            assertThat(Integer.parseInt(compressed.strip())).isGreaterThan(300_000);
+        }
+    }
+
+    @Test
+    void anEndedSandboxGivesTheReason() {
+        Sandbox sandbox = Sandbox.launch(SPEC);
+        sandbox.close();
+        assertThatThrownBy(sandbox::reclaimMemory).isInstanceOf(SandboxClosedException.class);
+        assertThatThrownBy(sandbox::memoryUsage).isInstanceOf(SandboxClosedException.class);
+    }
+
+    @Test
+    void whoAsksWhileItEndsHearsOfIt() throws InterruptedException {
+        for (int i = 0; i < Effort.times(10); i++) {
+            Sandbox sandbox = Sandbox.launch(SPEC);
+            Thread closer = Thread.ofPlatform().start(sandbox::close);
+            assertThatThrownBy(() -> {
+                        while (true) {
+                            sandbox.reclaimMemory();
+                        }
+                    })
+                    .isInstanceOf(SandboxClosedException.class);
+            closer.join();
+        }
+    }
+
+    @Test
+    void anInterruptedCallerGivesUpAndTheNextOneIsAnswered() {
+        try (Sandbox sandbox = Sandbox.launch(SPEC)) {
+            Thread.currentThread().interrupt();
+            assertThatThrownBy(sandbox::reclaimMemory).isInstanceOf(ExecInterruptedException.class);
+            assertThat(Thread.interrupted()).isTrue();
+            assertThat(sandbox.memoryUsage().total()).isPositive();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.engine.JupiterTestEngine;
+import org.junit.platform.engine.DiscoverySelector;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.engine.discovery.DiscoverySelectors;
+import org.junit.platform.launcher.Launcher;
+import org.junit.platform.launcher.LauncherDiscoveryRequest;
+import org.junit.platform.launcher.TagFilter;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.TestPlan;
+import org.junit.platform.launcher.core.LauncherConfig;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
+import org.junit.platform.reporting.legacy.xml.LegacyXmlReportGeneratingListener;
+
+/// Runs tests as JUnit's console launcher does, without what that has besides: its command line alone takes an emulated
+/// processor seconds.
+///
+/// `java … RunTests <directory for reports> <tag> <tag that is left out> <class> …`. Ends with 0 when tests ran and none
+/// failed, 1 when some failed, 2 when there was none.
+/// With `-Dlane.classes=<path>` the classes come from there: a JVM that writes a cache takes no directories on its own path.
+final class RunTests implements TestExecutionListener {
+    private Optional<TestPlan> plan = Optional.empty();
+
+    public static void main(String[] arguments) throws MalformedURLException {
+        String classes = System.getProperty("lane.classes");
+        if (classes != null) {
+            Thread.currentThread().setContextClassLoader(new URLClassLoader(urls(classes), RunTests.class.getClassLoader()));
+        }
+        List<DiscoverySelector> selectors = Arrays.stream(arguments)
+                .skip(3)
+                .map(name -> (DiscoverySelector) DiscoverySelectors.selectClass(name))
+                .toList();
+        // The time limits of tests are for a real processor; here the one of ./lane holds.
+        LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
+                .selectors(selectors)
+                .filters(TagFilter.includeTags(arguments[1]), TagFilter.excludeTags(arguments[2], "jazzer"))
+                .configurationParameter("junit.jupiter.execution.timeout.mode", "disabled")
+                .build();
+        Launcher launcher = LauncherFactory.create(LauncherConfig.builder()
+                .enableTestEngineAutoRegistration(false)
+                .addTestEngines(new JupiterTestEngine())
+                .build());
+        SummaryGeneratingListener summary = new SummaryGeneratingListener();
+        launcher.execute(
+                request,
+                new RunTests(),
+                summary,
+                new LegacyXmlReportGeneratingListener(Path.of(arguments[0]), new PrintWriter(System.out, true)));
+        System.exit(
+                summary.getSummary().getTotalFailureCount() > 0
+                        ? 1
+                        : summary.getSummary().getTestsFoundCount() == 0 ? 2 : 0);
+    }
+
+    private static URL[] urls(String path) throws MalformedURLException {
+        String[] parts = path.split(":", -1);
+        URL[] urls = new URL[parts.length];
+        for (int i = 0; i < parts.length; i++) {
+            urls[i] = Path.of(parts[i]).toUri().toURL();
+        }
+        return urls;
+    }
+
+    @Override
+    public void testPlanExecutionStarted(TestPlan started) {
+        plan = Optional.of(started);
+    }
+
+    @Override
+    public void executionSkipped(TestIdentifier test, String reason) {
+        say(test, "SKIPPED", Optional.empty());
+        System.out.println("\t" + reason);
+    }
+
+    @Override
+    public void executionStarted(TestIdentifier test) {
+        if (test.isTest()) {
+            say(test, "STARTED", Optional.empty());
+        }
+    }
+
+    @Override
+    public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+        if (test.isTest() || result.getStatus() != TestExecutionResult.Status.SUCCESSFUL) {
+            say(test, result.getStatus().name(), result.getThrowable());
+        }
+    }
+
+    private void say(TestIdentifier test, String what, Optional<Throwable> why) {
+        StringBuilder path = new StringBuilder(test.getDisplayName());
+        for (Optional<TestIdentifier> parent = plan.flatMap(all -> all.getParent(test));
+                parent.isPresent();
+                parent = plan.orElseThrow().getParent(parent.get())) {
+            path.insert(0, parent.get().getDisplayName() + " > ");
+        }
+        System.out.println(path + " :: " + what);
+        why.ifPresent(thrown -> {
+            StringWriter text = new StringWriter();
+            thrown.printStackTrace(new PrintWriter(text));
+            text.toString().lines().forEach(line -> System.out.println("\t" + line));
+        });
+    }
+}
