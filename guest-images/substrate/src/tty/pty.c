@@ -311,7 +311,7 @@ static long put_int(u64 arg, int value)
 
 static long open_peer(struct tty *tty, u64 flags)
 {
-	struct file *file = slave_open(tty, node_get(tty->node), (u32)flags & ~OPEN_ONLY_FLAGS);
+	struct file *file = slave_open(tty, node_get(tty->node), (u32)flags);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	int fd = fd_install(current->files, file, 0, flags & O_CLOEXEC);
