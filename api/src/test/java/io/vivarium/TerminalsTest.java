@@ -3,13 +3,16 @@ package io.vivarium;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Pseudo-terminals and the job control behind them: as on the host.
 @Tag("machine")
@@ -23,7 +26,9 @@ class TerminalsTest {
 
     @BeforeAll
     static void compile() throws IOException, InterruptedException {
-        programs = new ComparedPrograms(root, "terminals");
+        Path bin = Files.createDirectories(root.resolve("bin"));
+        Files.copy(Path.of("/bin/bash-static"), bin.resolve("bash-static"), StandardCopyOption.COPY_ATTRIBUTES);
+        programs = new ComparedPrograms(root, "shell_in_terminal", "terminals");
     }
 
     @AfterAll
@@ -31,8 +36,9 @@ class TerminalsTest {
         programs.close();
     }
 
-    @Test
-    void sameAsOnHost() throws IOException, InterruptedException {
-        programs.assertSame("terminals", "");
+    @ParameterizedTest
+    @ValueSource(strings = {"shell_in_terminal", "terminals"})
+    void sameAsOnHost(String name) throws IOException, InterruptedException {
+        programs.assertSame(name, "");
     }
 }
