@@ -60,8 +60,8 @@ public final class Checkpoint implements AutoCloseable {
     /// Writes it to a file, in the place of one that may be there.
     ///
     /// @param base of which the file is to hold only the differences, and which is in a file itself
-    /// @throws IllegalStateException if this one or the base is closed, the base is in no file, or this has
-    // processes
+    /// @throws IllegalStateException if this one or the base is closed, the base is in no file, or
+    ///     this has processes
     ///     that go on
     public void writeTo(Path path, Optional<Checkpoint> base) throws IOException {
         if (!processes.isEmpty()) {
