@@ -15,11 +15,8 @@ final class OnHostMount {
 
     /// Mounts an empty file system in memory; skips the test where that is not possible.
     static void tmpfs(Path directory, String options) throws IOException, InterruptedException {
-        assumeTrue(
-                Files.getOwner(Path.of("/proc/self")).getName().equals("root"),
-                "mount(8) is root's");
-        assumeTrue(
-                run(List.of("mount", "-t", "tmpfs", "-o", options, "tmpfs", directory.toString())) == 0, "mount(8)");
+        assumeTrue(Files.getOwner(Path.of("/proc/self")).getName().equals("root"), "mount(8) is root's");
+        assumeTrue(run(List.of("mount", "-t", "tmpfs", "-o", options, "tmpfs", directory.toString())) == 0, "mount(8)");
     }
 
     /// Takes it away.
