@@ -40,6 +40,10 @@ long signal_send_info(struct process *process, struct task *task, int signo, con
 
 /* As signal_send, from nobody: SI_KERNEL. */
 void signal_send_kernel(struct process *process, int signo);
+/* To every process of the group. */
+void signal_send_group(u32 pgid, int signo);
+/* The current task blocks or ignores the signal. */
+bool signal_passes_by(int signo);
 /* As kill(2) or, with `info` of the program's, as rt_sigqueueinfo(2): with the rights that the current process has. */
 long signal_send_checked(struct process *process, int signo, const siginfo_t __user *info);
 /* The alarms of setitimer(2). */

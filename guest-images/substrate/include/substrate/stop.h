@@ -20,4 +20,7 @@ void process_continue(struct process *process, bool tell);
 void process_leaves_group(struct process *process);
 void process_reparented(struct process *child, const struct process *before);
 
+/* No member of the group could be continued by a parent: who is stopped by a terminal would stay so (credentials(7)). */
+bool group_orphaned(u32 pgid, u32 sid);
+
 #endif

@@ -92,10 +92,6 @@ static long take_all(struct spawn *spawn, struct cursor *c)
 		error = take_strings(c, &spawn->envp, &spawn->envc);
 	if (!error && spawn->flags & SPAWN_TRACE)
 		spawn->trace_window = take_u32(c);
-	if (!error && spawn->flags & SPAWN_TERMINAL) {
-		spawn->rows = take_u32(c);
-		spawn->columns = take_u32(c);
-	}
 	return error;
 }
 

@@ -5,13 +5,13 @@
 #include <substrate/mm.h>
 #include <substrate/random.h>
 #include <substrate/string.h>
+#include <substrate/tty.h>
 #include "../net/abi.h"
 #include "../virtio/rng.h"
 #include "../virtio/vsock.h"
 #include "node.h"
 
 #define MEM_MAJOR 1
-#define TTYAUX_MAJOR 5
 #define MISC_MAJOR 10
 #define HWRNG_MINOR 183
 #define VSOCK_MINOR 122 /* dynamic on Linux */
@@ -133,7 +133,7 @@ const struct file_ops *device_ops(const struct node *node)
 	case DEVICE(MISC_MAJOR, VSOCK_MINOR):
 		return &vsock_ops;
 	default:
-		return NULL; /* /dev/tty among them: ENXIO without a terminal, as tty(4) says */
+		return NULL;
 	}
 }
 
@@ -190,6 +190,16 @@ static struct node *directory(enum fs_id fs, u32 mode)
 	return node;
 }
 
+static struct node *pts_directory(void)
+{
+	static const struct node_ops ops = { .lookup = pts_lookup, .readdir = pts_readdir };
+	struct node *node = directory(FS_PTS, 0755);
+
+	if (node)
+		node->ops = &ops;
+	return node;
+}
+
 static void make_roots(struct node *node)
 {
 	struct entry *e;
@@ -205,7 +215,7 @@ static long dev_populate(struct node *dev)
 		{ "null", DEVICE(MEM_MAJOR, 3) },	{ "zero", DEVICE(MEM_MAJOR, 5) },
 		{ "full", DEVICE(MEM_MAJOR, 7) },	{ "random", DEVICE(MEM_MAJOR, 8) },
 		{ "urandom", DEVICE(MEM_MAJOR, 9) },	{ "tty", DEVICE(TTYAUX_MAJOR, 0) },
-		{ "vsock", DEVICE(MISC_MAJOR, VSOCK_MINOR) },
+		{ "ptmx", DEVICE(TTYAUX_MAJOR, 2) },	{ "vsock", DEVICE(MISC_MAJOR, VSOCK_MINOR) },
 	};
 	static const struct { const char *name, *target; } links[] = {
 		{ "fd", "/proc/self/fd" },
@@ -226,7 +236,7 @@ static long dev_populate(struct node *dev)
 	if (error == 0)
 		error = add(dev, "shm", directory(FS_SHM, S_ISVTX | 0777));
 	if (error == 0)
-		error = add(dev, "pts", directory(FS_PTS, 0755));
+		error = add(dev, "pts", pts_directory());
 	make_roots(dev);
 	return error;
 }

@@ -4,6 +4,7 @@
 #include <substrate/epoll.h>
 #include <substrate/string.h>
 #include <substrate/task.h>
+#include <substrate/tty.h>
 #include "file.h"
 #include "lock.h"
 #include "path.h"
@@ -65,6 +66,8 @@ struct file *open_node(struct node *node, u32 flags)
 	const struct file_ops *ops = flags & O_PATH ? &path_file_ops : node_file_ops(node);
 	struct file *file;
 
+	if (!(flags & O_PATH) && (node->mode & S_IFMT) == S_IFCHR && tty_device(node->device))
+		return tty_open(node, flags | O_LARGEFILE);
 	if (!ops && (node->mode & S_IFMT) == S_IFIFO)
 		return fifo_open(node, flags | O_LARGEFILE);
 	if (!ops) {

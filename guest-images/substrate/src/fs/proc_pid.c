@@ -6,6 +6,7 @@
 #include <substrate/string.h>
 #include <substrate/task.h>
 #include <substrate/time.h>
+#include <substrate/tty.h>
 #include "file.h"
 #include "made.h"
 #include "path.h"
@@ -383,7 +384,10 @@ long print_pid_stat(struct text *t, u32 pid)
 		return -ESRCH;
 	const struct process *p = a.process;
 	/* pid comm state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt */
-	text_printf(t, "%u (%.16s) %c %u %u %u 0 -1 0 0 0 0 0 ", p->pid, p->name, a.state, process_parent_pid(p), p->pgid, p->sid);
+	u32 terminal, foreground;
+	bool has_terminal = tty_describe(p, &terminal, &foreground);
+	text_printf(t, "%u (%.16s) %c %u %u %u %u %d 0 0 0 0 0 ", p->pid, p->name, a.state, process_parent_pid(p), p->pgid, p->sid,
+	            has_terminal ? terminal : 0, has_terminal ? (int)foreground : -1);
 	/* utime stime cutime cstime priority nice num_threads itrealvalue starttime */
 	text_printf(t, "%lu %lu %lu %lu %d %d %u 0 %lu ", (unsigned long)(p->user_ns / TICK_NS), (unsigned long)(p->system_ns / TICK_NS),
 	            (unsigned long)(p->reaped.user_ns / TICK_NS), (unsigned long)(p->reaped.system_ns / TICK_NS),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Process groups and sessions (credentials(7)). No terminal belongs to a session: groups are what signals are sent to. */
+/* Process groups and sessions (credentials(7)). Terminals belong to sessions: tty/. */
 #include <substrate/err.h>
 #include <substrate/process.h>
 #include <substrate/syscall.h>

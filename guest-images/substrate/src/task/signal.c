@@ -378,6 +378,20 @@ void signal_child_ended(struct process *parent, const struct process *child)
 	send(parent, NULL, (int)child->exit_signal, &info);
 }
 
+bool signal_passes_by(int signo)
+{
+	const struct task *task = current;
+	return task->signals_blocked & BIT(signo) || action_of(task->process, signo)->sa_handler == SIG_IGN;
+}
+
+void signal_send_group(u32 pgid, int signo)
+{
+	struct process *process;
+	for_each_process(process)
+		if (process->pgid == pgid)
+			signal_send_kernel(process, signo);
+}
+
 void signal_parent_ended(struct process *child)
 {
 	if (child->death_signal)

@@ -69,6 +69,11 @@ void process_continue(struct process *process, bool tell)
 		tell_parent(process, CLD_CONTINUED, SIGCONT);
 }
 
+bool group_orphaned(u32 pgid, u32 sid)
+{
+	return orphaned(pgid, sid, NULL);
+}
+
 static void release_group(u32 pgid, u32 sid, const struct process *leaving)
 {
 	struct process *member;

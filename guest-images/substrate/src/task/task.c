@@ -21,6 +21,7 @@
 #include <substrate/syscall.h>
 #include <substrate/task.h>
 #include <substrate/trace.h>
+#include <substrate/tty.h>
 #include <substrate/time.h>
 
 /* entry.S */
@@ -449,6 +450,7 @@ void process_ended(struct process *process)
 {
 	vfork_done(process);
 	leave_children(process);
+	tty_process_ended(process);
 	if (process->agent)
 		agent_process_ended(process);
 	process_strip(process);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <linux/resource.h>
 #include <stdarg.h>
+#include <substrate/tty.h>
 #include <substrate/epoll.h>
 #include <substrate/printk.h>
 #include <substrate/random.h>
@@ -236,6 +237,18 @@ long wait_once(struct wait_queue *q, u64 deadline)
 }
 
 void wake_up(struct wait_queue *q) { (void)q; }
+
+/* Terminals are not a part of this machine. */
+bool tty_device(u32 number) { (void)number; return false; }
+struct file *tty_open(struct node *node, u32 flags) { (void)flags; node_put(node); return ERR_PTR(-ENXIO); }
+struct node *pts_lookup(struct node *dir, const char *name, u32 len) { (void)dir, (void)name, (void)len; return ERR_PTR(-ENOENT); }
+long pts_readdir(struct node *dir, u64 *pos, struct dir_sink *sink) { (void)dir, (void)pos, (void)sink; return 0; }
+bool tty_describe(const struct process *process, u32 *terminal, u32 *foreground)
+{
+	(void)process, (void)terminal, (void)foreground;
+	return false;
+}
+
 void poll_wait(struct poll_table *table, struct wait_queue *q) { (void)table, (void)q; }
 
 ssize_t mm_read(struct mm *mm, u64 addr, void *buf, size_t len);

@@ -6,4 +6,6 @@ import org.jspecify.annotations.NullMarked;
 module io.vivarium.samples {
     requires static transitive org.jspecify;
     requires io.vivarium.api;
+    requires java.net.http;
+    requires jdk.httpserver;
 }

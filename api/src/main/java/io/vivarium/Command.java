@@ -172,15 +172,13 @@ public final class Command {
         return with(draft -> draft.mergedStderr = true);
     }
 
-    /// Hands on each system call and each signal of the program and its descendants, as lines that `strace -f` prints.
-    // The
-    /// consumer is called from a thread of its own, one line after the other; a call and its result are one line
-    /// unless another thread's comes in between, so a call that waits is shown when it returns or another comes.
-    // While
-    /// the consumer works, the program can make some thousand calls more and then waits: nothing is left out. When
-    /// [Sandbox#exec] or [GuestProcess#waitFor()] returns, the consumer has had every line. What it throws kills
-    // the program
-    /// and leaves them. Costs nothing when it is not used.
+    /// Hands on each system call and each signal of the program and its descendants, as lines that
+    /// `strace -f` prints. The consumer is called from a thread of its own, one line after the other; a
+    /// call and its result are one line unless another thread's comes in between, so a call that waits
+    /// is shown when it returns or another comes. While the consumer works, the program can make some
+    /// thousand calls more and then waits: nothing is left out. When [Sandbox#exec] or
+    /// [GuestProcess#waitFor()] returns, the consumer has had every line. What it throws kills the
+    /// program and leaves them. Costs nothing when it is not used.
     ///
     /// @param consumer of lines, without their end
     public Command onSystemCall(Consumer<String> consumer) {

@@ -8,7 +8,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
-/// A program that runs in a sandbox, from [Sandbox#start].
+/// A program that runs in a sandbox, from [Sandbox#start] or [Sandbox#readyMade].
 ///
 /// Its streams are its own: it waits when it has written some 256 KiB that nobody has read, so both have to be read or
 /// closed (or merged, [Command#withMergedStderr]). Thread-safe; a stream may be used by one thread at a time.
@@ -20,6 +20,10 @@ public final class GuestProcess implements AutoCloseable {
 
     GuestProcess(Execution execution) {
         this.execution = execution;
+    }
+
+    Execution execution() {
+        return execution;
     }
 
     /// What runs.

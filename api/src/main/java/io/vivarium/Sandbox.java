@@ -7,6 +7,8 @@ import io.vivarium.internal.Guest;
 import io.vivarium.internal.Launcher;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
 
 /// A microVM with a root file system of its own, in which programs run.
 ///
@@ -17,10 +19,12 @@ import java.time.Duration;
 public final class Sandbox implements AutoCloseable {
     private final SandboxSpec spec;
     private final Guest guest;
+    private final List<GuestProcess> readyMade;
 
     Sandbox(SandboxSpec spec, Guest guest) {
         this.spec = spec;
         this.guest = guest;
+        this.readyMade = guest.readyMade().stream().map(GuestProcess::new).toList();
         guest.vsock().limit(spec.vsockBandwidth(), spec.vsockPacketRate());
     }
 
@@ -116,6 +120,14 @@ public final class Sandbox implements AutoCloseable {
         return new VsockListener(guest.vsock().listen(port));
     }
 
+    /// The processes of the template that this sandbox started from, each in the middle of what it waited for
+    /// when the template was made, in the order in which they were [added][Template#withProcess(Command)].
+    /// None, for a sandbox of an image. They have streams of their own here, and are used like any from
+    /// [#start].
+    public List<GuestProcess> readyMade() {
+        return readyMade;
+    }
+
     /// How much of its memory it uses: its guest kernel is asked.
     ///
     /// @throws ExecInterruptedException if this thread is interrupted
@@ -144,7 +156,11 @@ public final class Sandbox implements AutoCloseable {
     /// that go on from the template, as those have a host's side of their own; in this one they
     /// stay.
     ///
-    /// @throws IllegalStateException if a program runs that the host has started; descendants of one may run
+    /// Processes that are [#readyMade] go on too, and it waits until they wait.
+    ///
+    /// @throws IllegalStateException if another program runs that the host has started; descendants of one may run;
+    ///     also if a ready-made process has ended, or does not come to rest
+    /// @throws ExecInterruptedException if this thread is interrupted
     /// @throws SandboxException if it has ended, or the host has no memory for the template
     public Template save() {
         return Template.saved(this);
@@ -163,7 +179,19 @@ public final class Sandbox implements AutoCloseable {
     }
 
     Checkpoint checkpoint() {
-        return guest.save(spec, spec.image().root());
+        return checkpoint(readyMade);
+    }
+
+    /// Saves it with another process that goes on.
+    Checkpoint checkpoint(GuestProcess another) {
+        return checkpoint(Stream.concat(readyMade.stream(), Stream.of(another)).toList());
+    }
+
+    private Checkpoint checkpoint(List<GuestProcess> goOn) {
+        return guest.save(
+                spec,
+                spec.image().root(),
+                goOn.stream().map(GuestProcess::execution).toList());
     }
 
     /// What it was launched as.

@@ -64,6 +64,11 @@ public final class SandboxPool implements AutoCloseable {
         return new Builder(template, false);
     }
 
+    /// As [#builder(Template)], of a template that the pool closes when it is closed.
+    static Builder owning(Template template) {
+        return new Builder(template, true);
+    }
+
     /// What a pool is to be. Not safe for use by several threads at a time.
     public static final class Builder {
         private final Template template;

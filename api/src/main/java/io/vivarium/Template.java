@@ -53,13 +53,60 @@ public final class Template implements AutoCloseable {
     /// that leaves. This one stays as it is.
     ///
     /// @param work runs programs to their end; what it throws, this throws
-    /// @throws IllegalStateException if it has left a program that it started running; a descendant
-    ///     of one may run on
+    /// @throws IllegalStateException if it has left a program that it started running, or ended one that was
+    ///     ready-made; a descendant of one may run on
     /// @throws SandboxException if the sandbox cannot be launched or saved
     public Template warmUp(Consumer<Sandbox> work) {
         try (Sandbox sandbox = launch()) {
             work.accept(sandbox);
             return saved(sandbox);
+        }
+    }
+
+    /// As [#withProcess(Command, Consumer)], for a program that says nothing when it is ready: it is when nothing in
+    /// the sandbox runs any more.
+    public Template withProcess(Command command) {
+        return withProcess(command, _ -> {});
+    }
+
+    /// Starts a program in a sandbox of this template, lets it come to where it waits for work, and makes a template in
+    /// which it waits there. In every sandbox of that it is [Sandbox#readyMade] and goes on from there at once: an
+    /// interpreter that has loaded what it needs and reads a request, for instance, or a server that
+    /// [listens][Sandbox#connect].
+    ///
+    /// ```java
+    /// Template python = Template.of(image)
+    ///         .withProcess(Command.of("python3", "-u", "worker.py").withStdin(Stdin.pipe()));
+    /// try (Sandbox sandbox = python.launch()) {
+    ///     GuestProcess worker = sandbox.readyMade().getFirst();
+    ///     worker.stdin().write("6 * 7\n".getBytes(UTF_8));
+    ///     …
+    /// ```
+    ///
+    /// What it has written before and `untilReady` has not read, is read first in every sandbox. Its
+    /// [duration][Exit#duration] is counted from when its sandbox was made, its [usage][Exit#usage] from its
+    /// start. This template stays as it is; further work and further processes can be added to the new one.
+    ///
+    /// @param command with [Stdin#pipe] or without standard input, and without a timeout
+    /// @param untilReady returns when the program is ready, as it may tell by its output; what it throws, this
+    ///     throws. Its threads have let go of the streams then
+    /// @throws IllegalArgumentException if the command is not such a one
+    /// @throws IllegalStateException if the program has ended by then, or does not come to rest within the
+    ///     [launch timeout][SandboxSpec#launchTimeout]
+    /// @throws SandboxException if the program cannot be started, or the sandbox not be launched or saved
+    public Template withProcess(Command command, Consumer<? super GuestProcess> untilReady) {
+        if (!(command.stdin() instanceof Stdin.Pipe || command.stdin() instanceof Stdin.None)) {
+            throw new IllegalArgumentException(
+                    "a ready-made process with standard input from " + command.stdin() + ": that would be used up");
+        }
+        if (command.timeout().isPresent()) {
+            throw new IllegalArgumentException(
+                    "a ready-made process with a timeout: use waitFor(Duration) in each sandbox");
+        }
+        try (Sandbox sandbox = launch();
+                GuestProcess process = sandbox.start(command)) {
+            untilReady.accept(process);
+            return new Template(spec, sandbox.checkpoint(process));
         }
     }
 
@@ -105,7 +152,8 @@ public final class Template implements AutoCloseable {
     /// beside it may be left, whose name begins with a dot.
     ///
     /// @throws IOException if it cannot be written
-    /// @throws IllegalStateException if this template was closed
+    /// @throws IllegalStateException if this template was closed, or has [ready-made][#withProcess(Command)]
+    ///     processes: a file has none
     /// @throws SandboxException if nothing was saved yet, and a sandbox cannot be launched for it
     public void writeTo(Path file) throws IOException {
         checkpoint().writeTo(file, Optional.empty());

@@ -83,8 +83,8 @@ class StraceTest {
         }
     }
 
-    /// The lines of each thread, in the order in which threads came; calls that another thread's line cut in two put
-    // together.
+    /// The lines of each thread, in the order in which threads came; calls that another thread's line
+    /// cut in two put together.
     private static List<List<String>> byThread(List<String> lines) {
         Map<Integer, List<String>> threads = new TreeMap<>();
         Map<Integer, String> begun = new TreeMap<>();

@@ -4,12 +4,17 @@ package io.vivarium;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -49,5 +54,90 @@ class UniquenessTest {
                         .isBetween(before.minus(Duration.ofSeconds(1)), Instant.now());
             }
         }
+    }
+
+    /// Sandboxes of one template, by all ways in which they come to be: launched, put back,
+    /// branched, out of a file. A program that runs through it all sees another identity in each, so
+    /// that it can ask whether it is still where it was.
+    @Test
+    void whoeverGoesOnFromATemplateHasAnIdentityAndRandomNumbersOfItsOwn(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("template");
+        List<String> seen = new ArrayList<>();
+        SandboxSpec spec = SandboxSpec.of(RealPrograms.IMAGE).withMemory(Memory.mebibytes(32));
+        try (Template template = Template.of(spec).warmUp(sandbox -> sh(sandbox, WATCHER))) {
+            template.writeTo(file);
+            for (int i = 0; i < 3; i++) {
+                try (Sandbox sandbox = template.launch();
+                        Sandbox branch = sandbox.branch()) {
+                    seen.add(sh(sandbox, SEEN));
+                    seen.add(sh(branch, SEEN));
+                }
+            }
+            try (SandboxPool pool = SandboxPool.builder(template).most(1).build()) {
+                for (int i = 0; i < 3; i++) {
+                    seen.add(pool.call(sandbox -> sh(sandbox, SEEN)));
+                }
+            }
+        }
+        try (Template template = Template.open(file, spec)) {
+            for (int i = 0; i < 3; i++) {
+                try (Sandbox sandbox = template.launch()) {
+                    seen.add(sh(sandbox, SEEN));
+                }
+            }
+        }
+        assertThat(seen).hasSize(12).doesNotHaveDuplicates();
+        List<String> random = seen.stream().map(text -> text.split("\n")[1]).toList();
+        assertThat(random).as("random numbers").doesNotHaveDuplicates();
+    }
+
+    /// Writes down the identity whenever it has become another one, and a random number beside it.
+    private static final String WATCHER = """
+            (busybox cat /proc/sys/kernel/random/boot_id > /was
+            while :; do
+                read was < /was; read is < /proc/sys/kernel/random/boot_id
+                if [ $was != $is ]; then
+                    echo $is > /was
+                    (echo $is; busybox od -A n -t x8 -N 8 /dev/urandom) > /seen.new; busybox mv /seen.new /seen
+                fi
+            done) > /dev/null 2>&1 &
+            while [ ! -s /was ]; do :; done
+            """;
+
+    /// Waits until it has seen the identity that it now has.
+    private static final String SEEN = """
+            read is < /proc/sys/kernel/random/boot_id
+            while read seen < /seen; [ "$seen" != $is ]; do :; done 2> /dev/null
+            busybox cat /seen
+            """;
+
+    private static String sh(Sandbox sandbox, String script) {
+        return sandbox.exec("/bin/busybox", "sh", "-c", script).stdout().text();
+    }
+
+    /// A guest's own time does not go back, and the time of day is the host's.
+    @Test
+    void timeGoesOnInWhatGoesOnFromAFile(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("template");
+        SandboxSpec spec = SandboxSpec.of(RealPrograms.IMAGE).withMemory(Memory.mebibytes(32));
+        double saved;
+        try (Sandbox sandbox = Sandbox.launch(spec)) {
+            saved = uptime(sandbox);
+            try (Template template = sandbox.save()) {
+                template.writeTo(file);
+            }
+        }
+        try (Template template = Template.open(file, spec);
+                Sandbox sandbox = template.launch()) {
+            assertThat(uptime(sandbox)).isGreaterThanOrEqualTo(saved);
+            Instant before = Instant.now();
+            assertThat(Instant.ofEpochSecond(
+                            Long.parseLong(sh(sandbox, "busybox date +%s").strip())))
+                    .isBetween(before.minus(Duration.ofSeconds(1)), Instant.now());
+        }
+    }
+
+    private static double uptime(Sandbox sandbox) {
+        return Double.parseDouble(sh(sandbox, "busybox cat /proc/uptime").split(" ")[0]);
     }
 }

@@ -62,7 +62,7 @@ class VsockTest {
         sandbox = Sandbox.launch(image);
     }
 
-    private static String source(String name) throws IOException {
+    static String source(String name) throws IOException {
         try (InputStream in = VsockTest.class.getResourceAsStream("vsock/" + name)) {
             return new String(Objects.requireNonNull(in, name).readAllBytes(), StandardCharsets.UTF_8);
         }

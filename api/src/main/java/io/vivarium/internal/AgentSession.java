@@ -70,6 +70,21 @@ final class AgentSession {
         return hello;
     }
 
+    /// Takes over a program that has run since before this connection; called before [#open].
+    void adopt(Program program) {
+        programs.put(program.id(), program);
+    }
+
+    /// Sends nothing until [#release].
+    void hold() {
+        out.hold();
+    }
+
+    /// Sends again, also what was to be sent meanwhile.
+    void release() {
+        out.release();
+    }
+
     /// A number for a program that is to be spawned.
     int newId() {
         return lastId.incrementAndGet();
@@ -80,13 +95,12 @@ final class AgentSession {
         return lastId.get();
     }
 
-    /// Whether the agent has answered, and neither side owes the other anything: no program runs that was spawned, no
-    /// frame is on its way in part. The guest does not run.
+    /// Whether the agent has answered, and no frame waits or is on its way in part. The guest does not run.
     boolean isQuiet() {
-        return hello.isDone() && programs.isEmpty() && out.isEmpty() && in.isBetweenFrames();
+        return hello.isDone() && out.isEmpty() && in.isBetweenFrames();
     }
 
-    /// The programs that were spawned and have not ended, for reports.
+    /// How many programs have not ended.
     int running() {
         return programs.size();
     }
@@ -171,14 +185,14 @@ final class AgentSession {
             onHello(process, new Frames.Fields("HELLO", payload));
             return;
         }
-        if (!hello.isDone()) {
+        Program program = programs.get(process);
+        if (program == null && !hello.isDone()) {
             throw new ProtocolBreach("a frame of type 0x%04x before HELLO".formatted(type));
         }
         if (type == Frames.REFUSED) {
             onRefused(process, new Frames.Fields("REFUSED", payload));
             return;
         }
-        Program program = programs.get(process);
         if (program == null) {
             throw new ProtocolBreach("a frame of type 0x%04x for process %s, which does not run"
                     .formatted(type, Integer.toUnsignedString(process)));

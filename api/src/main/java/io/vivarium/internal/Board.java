@@ -95,6 +95,14 @@ final class Board implements AutoCloseable {
         fittings.restored(saved.wakeAfter());
     }
 
+    /// Its guest has done what all guests do that have just gone on.
+    void observe() {
+        SavedMachine from = origin;
+        if (from != null) {
+            from.memory().observe(HostKvm.pageMap(), machine.memory());
+        }
+    }
+
     /// Goes on where a saved one was from which a guest went on in this machine before; the devices are [new]
     /// [#refit]. On a platform thread.
     ///

@@ -14,8 +14,6 @@ import io.vivarium.snapshot.StateReader;
 import io.vivarium.snapshot.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -30,29 +28,49 @@ public final class Checkpoint implements AutoCloseable {
     private final SavedMachine machine;
     private final List<Disk> disks;
     private final int lastProcess;
+    private final List<SavedProcess> processes;
 
     /// Of the file that has it; null while none has.
     private volatile @Nullable String file;
 
+    /// One in which no program goes on.
+    Checkpoint(MachineMap map, RootFile root, List<Disk> disks, SavedMachine machine, int lastProcess) {
+        this(map, root, disks, machine, lastProcess, List.of());
+    }
+
     /// @param root the image that it has mapped
     /// @param disks that every guest that goes on from it is to have, each for itself
     /// @param lastProcess the last number of a process that its host has used
-    Checkpoint(MachineMap map, RootFile root, List<Disk> disks, SavedMachine machine, int lastProcess) {
+    /// @param processes that were started by its host and go on
+    Checkpoint(
+            MachineMap map,
+            RootFile root,
+            List<Disk> disks,
+            SavedMachine machine,
+            int lastProcess,
+            List<SavedProcess> processes) {
         this.map = map;
         this.root = root;
         this.disks = disks;
         this.machine = machine;
         this.lastProcess = lastProcess;
+        this.processes = List.copyOf(processes);
     }
 
     /// Writes it to a file, in the place of one that may be there.
     ///
     /// @param base of which the file is to hold only the differences, and which is in a file itself
-    /// @throws IllegalStateException if this one or the base is closed, or the base is in no file
+    /// @throws IllegalStateException if this one or the base is closed, the base is in no file, or this has
+    // processes
+    ///     that go on
     public void writeTo(Path path, Optional<Checkpoint> base) throws IOException {
+        if (!processes.isEmpty()) {
+            throw new IllegalStateException("a file cannot have ready-made processes, and this has "
+                    + processes.stream().map(SavedProcess::command).toList());
+        }
         StateWriter about = new StateWriter();
         about.section(SECTION, SECTION_VERSION, section -> section.u64(map.memory())
-                .bytes(root.digest())
+                .text(root.digest())
                 .list(map.disks(), (StateWriter each, DiskShape disk) -> each.u64(disk.capacity())
                         .flag(disk.readOnly()))
                 .u32(lastProcess));
@@ -96,25 +114,21 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /// What a file says of the guest, besides its machine.
-    private record Saved(long memory, byte[] image, List<DiskShape> disks, int lastProcess) {
+    private record Saved(long memory, String image, List<DiskShape> disks, int lastProcess) {
         static Saved read(StateReader from) {
             return new Saved(
                     from.u64(),
-                    from.bytes(),
+                    from.text(),
                     from.list(disk -> new DiskShape(disk.u64("capacity", Long.MAX_VALUE), disk.flag())),
                     from.u32());
         }
 
         void requireFits(Path path, SandboxSpec spec, RootFile root) {
-            if (!Arrays.equals(image, root.digest())) {
+            if (!image.equals(root.digest())) {
                 throw new InvalidSnapshotFileException(
                         Reason.IMAGE,
                         "%s: the guest has the image with SHA-256 %s, %s has %s"
-                                .formatted(
-                                        path,
-                                        HexFormat.of().formatHex(image),
-                                        spec.image(),
-                                        HexFormat.of().formatHex(root.digest())));
+                                .formatted(path, image, spec.image(), root.digest()));
             }
             if (memory != spec.memory().bytes()) {
                 throw new InvalidSnapshotFileException(
@@ -156,6 +170,10 @@ public final class Checkpoint implements AutoCloseable {
 
     int lastProcess() {
         return lastProcess;
+    }
+
+    List<SavedProcess> processes() {
+        return processes;
     }
 
     /// Bytes of memory that it holds, of which pages without content take none.

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -98,6 +99,47 @@ public final class Execution implements AutoCloseable {
         }
     }
 
+    /// What runs a program that a saved guest has left running, in a guest that goes on from it.
+    static Execution resume(Guest guest, SavedProcess saved) {
+        Program program = new Program(
+                saved.id(),
+                new OutputPipe(WINDOW, creditLine(guest, saved.id(), Stream.STDOUT), saved.stdout()),
+                new OutputPipe(WINDOW, creditLine(guest, saved.id(), Stream.STDERR), saved.stderr()));
+        Execution execution = new Execution(guest, saved.command(), program);
+        if (saved.stdinEnded() && execution.stdin != null) {
+            execution.stdin.closedBefore();
+        }
+        program.onSpawned(saved.pid(), saved.stdinCredit());
+        guest.agent().adopt(program);
+        return execution;
+    }
+
+    /// What it is at in a guest that does not run, and to which no frames are sent meanwhile; it was [#start]ed, or
+    /// [#resume]d.
+    ///
+    /// @return empty if the application is just about to send it something
+    /// @throws IllegalStateException if it has ended
+    Optional<SavedProcess> save() {
+        if (!program.isAlive()) {
+            throw new IllegalStateException("a ready-made process has ended: " + command
+                    + (program.ended().isCompletedExceptionally()
+                            ? ""
+                            : ", " + program.ended().join()));
+        }
+        OptionalLong stdinCredit = program.stdin().settled();
+        if (stdinCredit.isEmpty()) {
+            return Optional.empty();
+        }
+        return Optional.of(new SavedProcess(
+                command,
+                program.id(),
+                pid(),
+                stdinCredit.getAsLong(),
+                stdin == null || stdin.isClosed(),
+                ((OutputPipe) program.stdout()).save(),
+                ((OutputPipe) program.stderr()).save()));
+    }
+
     /// An output stream's number in the agent protocol.
     private enum Stream {
         STDOUT(1),
@@ -112,7 +154,11 @@ public final class Execution implements AutoCloseable {
     }
 
     private static OutputPipe pipe(Guest guest, int id, Stream stream) {
-        return new OutputPipe(WINDOW, credit -> guest.agent().window(id, stream.number, credit));
+        return new OutputPipe(WINDOW, creditLine(guest, id, stream));
+    }
+
+    private static OutputSink.CreditLine creditLine(Guest guest, int id, Stream stream) {
+        return credit -> guest.agent().window(id, stream.number, credit);
     }
 
     private static @Nullable TraceFeed trace(Guest guest, int id, Command command) {

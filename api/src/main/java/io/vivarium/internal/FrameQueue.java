@@ -71,15 +71,30 @@ final class FrameQueue {
         signalRoom();
     }
 
-    private void drain() {
-        int claimed = claims.incrementAndGet();
-        if (claimed != 1) {
-            return;
+    /// Has frames wait until [#release], even if the guest has room; returns once none is on its way there.
+    void hold() {
+        while (!claims.compareAndSet(0, 1)) {
+            Thread.onSpinWait();
         }
-        do {
+    }
+
+    /// Frames may go on after a [#hold].
+    void release() {
+        leave();
+    }
+
+    private void drain() {
+        if (claims.incrementAndGet() == 1) {
             drainOnce();
-            claimed = claims.addAndGet(-claimed);
-        } while (claimed != 0);
+            leave();
+        }
+    }
+
+    /// Gives the channel up, and sends before that what others have left meanwhile.
+    private void leave() {
+        for (int left = claims.addAndGet(-1); left != 0; left = claims.addAndGet(-left)) {
+            drainOnce();
+        }
     }
 
     private void drainOnce() {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.ExecInterruptedException;
 import io.vivarium.GuestCrashedException;
 import io.vivarium.LifetimeExceededException;
 import io.vivarium.SandboxClosedException;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
@@ -21,6 +23,7 @@ public final class Guest implements AutoCloseable {
     private final VsockHost vsock;
     private final BalloonHost balloon;
     private final AtomicReference<@Nullable Supplier<? extends SandboxException>> ended = new AtomicReference<>();
+    private volatile List<Execution> readyMade = List.of();
     private volatile @Nullable Future<?> lifetime;
 
     Guest(GuestHost host, AgentSession agent, VsockHost vsock, BalloonHost balloon) {
@@ -44,6 +47,17 @@ public final class Guest implements AutoCloseable {
         return agent;
     }
 
+    /// Takes over the programs that run in it since it was saved; called before it goes on.
+    void adopt(List<SavedProcess> processes) {
+        readyMade =
+                processes.stream().map(saved -> Execution.resume(this, saved)).toList();
+    }
+
+    /// The programs that ran in the saved guest that it has gone on from.
+    public List<Execution> readyMade() {
+        return readyMade;
+    }
+
     /// Stops the guest when it has lived so long.
     public void limitLifetime(Duration limit) {
         lifetime = Timers.after(limit, () -> end(() -> new LifetimeExceededException(limit)));
@@ -52,18 +66,25 @@ public final class Guest implements AutoCloseable {
         }
     }
 
-    /// Saves it, between programs; it goes on after that.
+    /// Saves it, when none of its programs runs but those that are to go on; it goes on after that.
     ///
     /// @param spec of its sandbox
     /// @param root its root file system
-    /// @throws IllegalStateException if programs run in it
+    /// @param goOn programs that [Execution#start] has started, or that are [#readyMade]
+    /// @throws IllegalStateException if others run in it, one of these has ended, or they do not come to rest
+    /// @throws ExecInterruptedException if this thread is interrupted
     /// @throws SandboxException if it has ended, or the host has no memory for it
-    public Checkpoint save(SandboxSpec spec, RootFile root) {
+    public Checkpoint save(SandboxSpec spec, RootFile root, List<Execution> goOn) {
+        requireAlive();
+        return host.save(spec, root, goOn);
+    }
+
+    /// @throws SandboxException why it has ended, if it has
+    void requireAlive() {
         Supplier<? extends SandboxException> why = ended.get();
         if (why != null) {
             throw why.get();
         }
-        return host.save(spec, root);
     }
 
     /// Whether it runs programs.

@@ -2,6 +2,7 @@
 package io.vivarium.internal;
 
 import io.vivarium.SandboxSpec;
+import java.util.List;
 
 /// What a guest runs on.
 interface GuestHost {
@@ -16,9 +17,12 @@ interface GuestHost {
     ///
     /// @param spec of its sandbox
     /// @param root its root file system
-    /// @throws IllegalStateException if programs run in it
-    /// @throws io.vivarium.SandboxException if the host has no memory for it
-    Checkpoint save(SandboxSpec spec, RootFile root);
+    /// @param goOn programs that may run, and that go on in every guest that goes on from what is saved; it waits
+    ///     until they wait
+    /// @throws IllegalStateException if others run in it, one of these has ended, or they do not come to rest
+    /// @throws io.vivarium.ExecInterruptedException if this thread is interrupted
+    /// @throws io.vivarium.SandboxException if it has ended, or the host has no memory for it
+    Checkpoint save(SandboxSpec spec, RootFile root, List<Execution> goOn);
 
     /// The end of what the guest wrote to its console; also after [#close].
     String console();

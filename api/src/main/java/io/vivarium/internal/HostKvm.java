@@ -41,8 +41,12 @@ record HostKvm(Kvm kvm, ColdBoot coldBoot) {
 
     /// What only those need who put machines back.
     private static final class Resets {
-        private static final PageMap PAGE_MAP = PageMap.open();
         private static final Translations.Way FORGETTING = Translations.way(get().kvm());
+    }
+
+    /// What only those need who look at which pages a guest has written to.
+    private static final class Pages {
+        private static final PageMap MAP = PageMap.open();
     }
 
     /// How this host forgets a guest's page tables. On a platform thread, the first time.
@@ -52,7 +56,7 @@ record HostKvm(Kvm kvm, ColdBoot coldBoot) {
 
     /// The pages of this process.
     static PageMap pageMap() {
-        return Resets.PAGE_MAP;
+        return Pages.MAP;
     }
 
     private static HostKvm create(Kvm kvm) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.ExecInterruptedException;
 import io.vivarium.LaunchFailedException;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
@@ -10,9 +11,13 @@ import io.vivarium.kvm.MachineReport;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.kvm.VcpuStop;
 import io.vivarium.snapshot.SavedMachine;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /// A guest's time in a machine, from where a saved one was to its end: its vCPU runs when it has
@@ -51,6 +56,9 @@ final class MicroVm implements GuestHost {
         /// The last number of a process that was used before.
         int lastProcess();
 
+        /// The programs that go on.
+        List<SavedProcess> processes();
+
         void restore(Board board);
     }
 
@@ -63,6 +71,7 @@ final class MicroVm implements GuestHost {
         this.agent = new AgentSession(
                 port, origin.lastProcess(), what -> guest().crash("the guest broke the agent protocol: " + what));
         this.guest = new Guest(this, agent, new VsockHost(fittings.vsock()), fittings.balloon());
+        guest.adopt(origin.processes());
         try {
             origin.restore(board);
             fittings.connectConsole();
@@ -95,7 +104,12 @@ final class MicroVm implements GuestHost {
                             () -> host.coldBoot().boot(map, image, spec.launchTimeout()),
                             booted -> new MicroVm(
                                     new NewMachine(
-                                            host.kvm(), map.regions(booted.memory(), image), () -> disks, booted, 0),
+                                            host.kvm(),
+                                            map.regions(booted.memory(), image),
+                                            () -> disks,
+                                            booted,
+                                            0,
+                                            List.of()),
                                     CLOSE));
         } catch (KvmException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
@@ -118,7 +132,8 @@ final class MicroVm implements GuestHost {
                             checkpoint.regions(),
                             checkpoint::openDisks,
                             checkpoint.machine(),
-                            checkpoint.lastProcess()),
+                            checkpoint.lastProcess(),
+                            checkpoint.processes()),
                     afterwards);
         } catch (KvmException | IllegalStateException e) {
             throw new LaunchFailedException("the host refused to create a machine: " + e.getMessage(), e);
@@ -138,7 +153,12 @@ final class MicroVm implements GuestHost {
     }
 
     private record NewMachine(
-            Kvm kvm, List<RegionSpec> regions, Supplier<DiskDrives> disks, SavedMachine from, int lastProcess)
+            Kvm kvm,
+            List<RegionSpec> regions,
+            Supplier<DiskDrives> disks,
+            SavedMachine from,
+            int lastProcess,
+            List<SavedProcess> processes)
             implements Origin {
         @Override
         public Board board(Runnable wake) {
@@ -175,6 +195,11 @@ final class MicroVm implements GuestHost {
         }
 
         @Override
+        public List<SavedProcess> processes() {
+            return checkpoint.processes();
+        }
+
+        @Override
         public void restore(Board board) {
             board.reset(checkpoint.machine());
         }
@@ -188,7 +213,12 @@ final class MicroVm implements GuestHost {
     ///
     /// @return completes when the agent is ready
     CompletableFuture<AgentSession.GuestHello> start(Instant now) {
-        CompletableFuture<AgentSession.GuestHello> ready = agent.open(now);
+        // On the thread that runs the guest, which is not closed meanwhile.
+        CompletableFuture<AgentSession.GuestHello> ready = agent.open(now).whenComplete((_, thrown) -> {
+            if (thrown == null) {
+                board.observe();
+            }
+        });
         started = true;
         runner.wake();
         return ready;
@@ -205,16 +235,17 @@ final class MicroVm implements GuestHost {
     }
 
     @Override
-    public Checkpoint save(SandboxSpec spec, RootFile root) {
+    public Checkpoint save(SandboxSpec spec, RootFile root, List<Execution> goOn) {
         SaveEvent event = new SaveEvent();
         event.begin();
-        try (Taken taken = take()) {
+        try (Taken taken = take(Timers.nanos(spec.launchTimeout()), goOn)) {
             Checkpoint saved = new Checkpoint(
                     MachineMap.of(spec, root, taken.disks),
                     root,
                     spec.disks(),
                     taken.machine.finish(),
-                    taken.lastProcess);
+                    taken.lastProcess,
+                    taken.processes);
             event.report(spec, taken.stoodStill, taken.machine.pages());
             return saved;
         } catch (KvmException e) {
@@ -225,7 +256,12 @@ final class MicroVm implements GuestHost {
     /// What a guest was at one moment, after which it has gone on.
     ///
     /// @param stoodStill nanoseconds
-    private record Taken(SavedMachine.Taken machine, List<DiskShape> disks, int lastProcess, long stoodStill)
+    private record Taken(
+            SavedMachine.Taken machine,
+            List<DiskShape> disks,
+            int lastProcess,
+            List<SavedProcess> processes,
+            long stoodStill)
             implements AutoCloseable {
         @Override
         public void close() {
@@ -233,17 +269,67 @@ final class MicroVm implements GuestHost {
         }
     }
 
-    private Taken take() {
+    /// @param limit nanoseconds until the programs wait that are to go on
+    private Taken take(long limit, List<Execution> goOn) {
+        long start = System.nanoTime();
+        while (true) {
+            Optional<Taken> taken = takeNow(goOn);
+            if (taken.isPresent()) {
+                return taken.get();
+            }
+            long left = limit - (System.nanoTime() - start);
+            if (left <= 0) {
+                throw new IllegalStateException(
+                        "a sandbox is saved when its programs wait, and these did not within %s: %s"
+                                .formatted(
+                                        Duration.ofNanos(limit),
+                                        goOn.stream().map(Execution::command).toList()));
+            }
+            awaitRest(left);
+        }
+    }
+
+    private void awaitRest(long nanos) {
+        try {
+            if (runner.awaitRest(nanos)) {
+                // It may rest, and somebody of the host's not have finished what he says to it.
+                TimeUnit.MICROSECONDS.sleep(100);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ExecInterruptedException("interrupted while waiting for programs that are to be saved", e);
+        }
+    }
+
+    /// @return empty if frames are on their way, or a program that is to go on does not wait
+    private Optional<Taken> takeNow(List<Execution> goOn) {
         long start = System.nanoTime();
         runner.pause(fittings::kick);
         try {
-            if (!agent.isQuiet()) {
-                throw new IllegalStateException(
-                        "a sandbox is saved between programs: %d of it run, or have not been told all"
-                                .formatted(agent.running()));
+            agent.hold();
+            try {
+                guest.requireAlive();
+                if (agent.running() > goOn.size()) {
+                    throw new IllegalStateException("a sandbox is saved between programs: %d of it run"
+                            .formatted(agent.running() - goOn.size()));
+                }
+                if (!agent.isQuiet() || !goOn.isEmpty() && !runner.rests()) {
+                    return Optional.empty();
+                }
+                List<SavedProcess> processes = new ArrayList<>();
+                for (Execution each : goOn) {
+                    each.save().ifPresent(processes::add);
+                }
+                // What was sent until now would be missing in what they know of their streams.
+                if (processes.size() < goOn.size() || !agent.isQuiet()) {
+                    return Optional.empty();
+                }
+                SavedMachine.Taken machine = board.take(HostKvm.get().kvm());
+                return Optional.of(
+                        new Taken(machine, fittings.disks(), agent.lastId(), processes, System.nanoTime() - start));
+            } finally {
+                agent.release();
             }
-            SavedMachine.Taken machine = board.take(HostKvm.get().kvm());
-            return new Taken(machine, fittings.disks(), agent.lastId(), System.nanoTime() - start);
         } finally {
             runner.resume();
         }

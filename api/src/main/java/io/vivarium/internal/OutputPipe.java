@@ -23,6 +23,7 @@ final class OutputPipe implements OutputSink {
     private int count;
     private boolean ended;
     private boolean readerClosed;
+    private int granting;
     private @Nullable Supplier<? extends RuntimeException> failure;
 
     /// @param window bytes that the program may write before somebody reads
@@ -30,6 +31,46 @@ final class OutputPipe implements OutputSink {
     OutputPipe(int window, CreditLine creditLine) {
         this.window = new ReceiveWindow(window);
         this.creditLine = creditLine;
+    }
+
+    /// A pipe that goes on where another was.
+    ///
+    /// @param window what the other had
+    OutputPipe(int window, CreditLine creditLine, Saved saved) {
+        this.window = ReceiveWindow.goingOn(window, saved.credit, saved.unread.length);
+        this.creditLine = creditLine;
+        this.ring = saved.unread.clone();
+        this.count = ring.length;
+    }
+
+    /// What the guest and the host know of a stream.
+    static final class Saved {
+        private final byte[] unread;
+        private final int credit;
+
+        /// @param unread bytes that came and that nobody has read
+        /// @param credit what the guest may still send
+        Saved(byte[] unread, int credit) {
+            this.unread = unread;
+            this.credit = credit;
+        }
+    }
+
+    /// What it is at, as the guest, which does not run, knows it too once all frames have been handed to it.
+    Saved save() {
+        lock.lock();
+        try {
+            while (granting > 0) {
+                changed.awaitUninterruptibly();
+            }
+            byte[] unread = new byte[count];
+            if (count > 0) {
+                copyOut(unread, 0, count);
+            }
+            return new Saved(unread, window.credit());
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Override
@@ -108,6 +149,7 @@ final class OutputPipe implements OutputSink {
     /// @return how many bytes were read, -1 at the end
     private int take(byte[] target, int offset, int length) throws IOException {
         int taken;
+        int credit;
         try {
             lock.lockInterruptibly();
         } catch (InterruptedException e) {
@@ -131,6 +173,7 @@ final class OutputPipe implements OutputSink {
             copyOut(target, offset, taken);
             first = (first + taken) % ring.length;
             count -= taken;
+            credit = taken(taken);
             if (count == 0 && ended) {
                 ring = new byte[0];
                 first = 0;
@@ -140,13 +183,31 @@ final class OutputPipe implements OutputSink {
         } finally {
             lock.unlock();
         }
-        give(window.taken(taken));
+        give(credit);
         return taken;
+    }
+
+    /// The lock is held.
+    ///
+    /// @return what to [#give] the guest once it is not
+    private int taken(int bytes) {
+        int credit = window.taken(bytes);
+        if (credit > 0) {
+            granting++;
+        }
+        return credit;
     }
 
     private void give(int credit) {
         if (credit > 0) {
             creditLine.grant(credit);
+            lock.lock();
+            try {
+                granting--;
+                changed.signalAll();
+            } finally {
+                lock.unlock();
+            }
         }
     }
 
@@ -168,11 +229,11 @@ final class OutputPipe implements OutputSink {
 
     /// Drops what is unread and what follows; reads that wait end.
     void closeReader() {
-        int dropped;
+        int credit;
         lock.lock();
         try {
             readerClosed = true;
-            dropped = count;
+            credit = taken(count);
             count = 0;
             ring = new byte[0];
             first = 0;
@@ -180,7 +241,7 @@ final class OutputPipe implements OutputSink {
         } finally {
             lock.unlock();
         }
-        give(window.taken(dropped));
+        give(credit);
     }
 
     /// The reader's end.

@@ -10,12 +10,30 @@ final class ReceiveWindow {
 
     /// @param size bytes that the guest may send before anybody has taken one; more than zero
     ReceiveWindow(int size) {
+        this(size, size, 0);
+    }
+
+    private ReceiveWindow(int size, int credit, int consumed) {
         this.size = size;
-        this.credit = size;
+        this.credit = credit;
+        this.consumed = consumed;
+    }
+
+    /// One that goes on where another was.
+    ///
+    /// @param credit what the guest may still send
+    /// @param untaken bytes that it has sent and nobody has taken
+    static ReceiveWindow goingOn(int size, int credit, int untaken) {
+        return new ReceiveWindow(size, credit, size - credit - untaken);
     }
 
     int size() {
         return size;
+    }
+
+    /// What the guest may still send.
+    synchronized int credit() {
+        return credit;
     }
 
     /// @throws ProtocolBreach if the guest had no credit for them

@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /// An open EROFS file, checked, that guests map as their root.
@@ -34,7 +35,7 @@ public final class RootFile implements AutoCloseable {
 
     private final MemoryFile file;
     private volatile boolean closed;
-    private volatile byte @Nullable [] digest;
+    private volatile @Nullable String digest;
     private final LeasedCache<MachineMap, SavedMachine> ready = new LeasedCache<>(MOST_READY);
 
     private RootFile(MemoryFile file) {
@@ -128,11 +129,12 @@ public final class RootFile implements AutoCloseable {
         return file.size();
     }
 
-    /// SHA-256 of the file, by which it is told from others wherever it lies. All of it is read, the first time.
+    /// SHA-256 of the file, in hexadecimal digits, by which it is told from others wherever it lies.
+    /// All of it is read, the first time.
     ///
     /// @throws IllegalStateException if it is closed
-    byte[] digest() {
-        byte[] known = digest;
+    String digest() {
+        String known = digest;
         if (known == null) {
             try (Arena arena = Arena.ofConfined()) {
                 MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
@@ -141,13 +143,13 @@ public final class RootFile implements AutoCloseable {
                     sha256.update(content.asSlice(at, Math.min(DIGESTED_AT_ONCE, content.byteSize() - at))
                             .asByteBuffer());
                 }
-                known = sha256.digest();
+                known = HexFormat.of().formatHex(sha256.digest());
                 digest = known;
             } catch (NoSuchAlgorithmException e) {
                 throw new IllegalStateException("every Java has SHA-256", e);
             }
         }
-        return known.clone();
+        return known;
     }
 
     boolean isClosed() {

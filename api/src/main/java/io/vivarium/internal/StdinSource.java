@@ -85,6 +85,7 @@ sealed interface StdinSource {
                     return;
                 }
                 agent.stdin(program.id(), bytes, sent, length);
+                program.stdin().used(length);
                 sent += length;
             }
             if (!ended) {

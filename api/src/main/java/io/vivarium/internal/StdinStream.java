@@ -9,7 +9,7 @@ import java.util.Objects;
 final class StdinStream extends OutputStream {
     private final Program program;
     private final AgentSession agent;
-    private boolean closed;
+    private volatile boolean closed;
 
     StdinStream(Program program, AgentSession agent) {
         this.program = program;
@@ -31,10 +31,24 @@ final class StdinStream extends OutputStream {
         int at = offset;
         while (at < end) {
             int taken = program.stdin().take(Math.min(StdinSource.CHUNK, end - at));
-            agent.awaitRoom();
-            agent.stdin(program.id(), source, at, taken);
+            try {
+                agent.awaitRoom();
+                agent.stdin(program.id(), source, at, taken);
+            } finally {
+                program.stdin().used(taken);
+            }
             at += taken;
         }
+    }
+
+    /// Whether the program has been told that nothing more comes.
+    boolean isClosed() {
+        return closed;
+    }
+
+    /// The program had been told before.
+    void closedBefore() {
+        closed = true;
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.vivarium.internal;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.util.OptionalLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
@@ -13,6 +14,7 @@ final class StdinWindow {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     private long credit;
+    private long unsent;
     private boolean closed;
     private @Nullable Supplier<String> closedBecause;
 
@@ -33,7 +35,29 @@ final class StdinWindow {
         }
     }
 
-    /// Takes credit without waiting.
+    /// Bytes that credit was taken for are on their way, or never will be.
+    void used(int bytes) {
+        lock.lock();
+        try {
+            unsent -= bytes;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// The credit that is left, as the guest knows it too.
+    ///
+    /// @return empty while somebody is about to send what he has taken credit for
+    OptionalLong settled() {
+        lock.lock();
+        try {
+            return unsent == 0 ? OptionalLong.of(credit) : OptionalLong.empty();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Takes credit without waiting; [#used] is to follow.
     ///
     /// @return 0 … `most`
     int tryTake(int most) {
@@ -41,13 +65,14 @@ final class StdinWindow {
         try {
             int taken = closed ? 0 : (int) Math.min(most, credit);
             credit -= taken;
+            unsent += taken;
             return taken;
         } finally {
             lock.unlock();
         }
     }
 
-    /// Takes credit, waiting until there is some.
+    /// Takes credit, waiting until there is some; [#used] is to follow.
     ///
     /// @param most more than zero
     /// @return 1 … `most`
@@ -67,6 +92,7 @@ final class StdinWindow {
             }
             int taken = (int) Math.min(most, credit);
             credit -= taken;
+            unsent += taken;
             return taken;
         } catch (InterruptedException e) {
             throw interrupted(e);

@@ -81,6 +81,33 @@ final class VcpuRunner {
         }
     }
 
+    /// Whether, now that it is paused, the vCPU would not run either if it were not: it has halted, and nothing has
+    /// woken it.
+    boolean rests() {
+        lock.lock();
+        try {
+            return !carried && !woken;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Waits until the vCPU halts, for some time.
+    ///
+    /// @return whether it has
+    boolean awaitRest(long nanos) throws InterruptedException {
+        long limit = nanos;
+        lock.lockInterruptibly();
+        try {
+            while (carried && limit > 0) {
+                limit = left.awaitNanos(limit);
+            }
+            return !carried;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /// Lets the vCPU run no more until [#resume], and waits until it does not. Not on a thread that runs it.
     ///
     /// @param kick makes the vCPU that runs return

@@ -168,6 +168,34 @@ class AgentSessionTest {
         agent.guest().close();
     }
 
+    /// It may have been about to write when its guest was saved.
+    @Test
+    void aProgramThatRanBeforeMaySpeakBeforeHello() throws IOException {
+        FakeAgent agent = new FakeAgent(Vice.MUTE);
+        Command command = Command.of("old").withStdin(Stdin.pipe());
+        agent.guest()
+                .adopt(List.of(new SavedProcess(
+                        command,
+                        7,
+                        30,
+                        5,
+                        false,
+                        new OutputPipe.Saved(new byte[] {'a'}, 2),
+                        new OutputPipe.Saved(new byte[0], 1))));
+        CompletableFuture<AgentSession.GuestHello> hello = agent.session().open(Instant.EPOCH.plusSeconds(1));
+        agent.send(Frames.STDOUT, 7, FakeAgent.payload(2).put((byte) 'b').put((byte) 'c'));
+        Execution old = agent.guest().readyMade().getFirst();
+        assertThat(old.pid()).isEqualTo(30);
+        assertThat(hello).isNotDone();
+        agent.send(Frames.STDOUT, 7, FakeAgent.payload(1).put((byte) 'd'));
+        assertThat(hello).isCompletedExceptionally();
+        assertThat(old.stdout().readNBytes(3)).asString().isEqualTo("abc");
+        assertThatThrownBy(old::await)
+                .isInstanceOf(GuestCrashedException.class)
+                .hasMessageContaining("1 bytes of output for a credit of 0");
+        agent.guest().close();
+    }
+
     @Test
     void unsupportedCallsAreReported() {
         FakeAgent agent = new FakeAgent(Vice.NONE).program("modern", process -> {

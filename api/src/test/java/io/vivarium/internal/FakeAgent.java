@@ -135,7 +135,7 @@ public final class FakeAgent implements GuestHost {
     }
 
     @Override
-    public Checkpoint save(SandboxSpec spec, RootFile root) {
+    public Checkpoint save(SandboxSpec spec, RootFile root, List<Execution> goOn) {
         throw new UnsupportedOperationException("a fake guest has no machine");
     }
 

@@ -76,7 +76,7 @@ class ResetTest {
         try {
             assertThat(sh(guest, "echo warm > /warm; echo done").stdout().text())
                     .isEqualTo("done\n");
-            checkpoint = guest.save(spec, root);
+            checkpoint = guest.save(spec, root, List.of());
             // It goes on.
             assertThat(sh(guest, "busybox cat /warm").stdout().text()).isEqualTo("warm\n");
         } finally {

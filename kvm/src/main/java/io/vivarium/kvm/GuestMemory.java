@@ -50,11 +50,7 @@ public final class GuestMemory {
         }
         List<MemoryRegion> regions = new ArrayList<>(sorted.size());
         for (RegionSpec spec : sorted) {
-            MemorySegment memory = mapOne(arena, spec);
-            KvmException.check(
-                    "madvise MADV_DONTFORK",
-                    Syscalls.madvise(memory.address(), memory.byteSize(), Syscalls.MADV_DONTFORK));
-            regions.add(new MemoryRegion(spec, memory));
+            regions.add(new MemoryRegion(spec, mapOne(arena, spec)));
         }
         return new GuestMemory(regions);
     }
@@ -81,39 +77,35 @@ public final class GuestMemory {
                 return mapHuge(arena, anonymous);
             }
             long address = Syscalls.mmap(0, length, writable, unreserved | Syscalls.MAP_ANONYMOUS, -1, 0);
-            return Mapping.of(arena, KvmException.check("mmap", spec, address), length);
+            return ofThisProcess(Mapping.of(arena, KvmException.check("mmap", spec, address), length));
         }
         if (spec instanceof RegionSpec.CopyOnWrite copy) {
             long address = copy.file().fd().mmap(length, writable, unreserved, copy.offset());
-            return Mapping.of(arena, KvmException.check("mmap", spec, address), length);
+            return ofThisProcess(Mapping.of(arena, KvmException.check("mmap", spec, address), length));
         }
-        RegionSpec.ReadOnlyFile image = (RegionSpec.ReadOnlyFile) spec;
-        long address = image.file().fd().mmap(length, Syscalls.PROT_READ, Syscalls.MAP_SHARED, 0);
-        return Mapping.of(arena, KvmException.check("mmap", spec, address), length)
-                .asReadOnly();
+        return ((RegionSpec.ReadOnlyFile) spec).file().mapShared(arena);
+    }
+
+    private static MemorySegment ofThisProcess(MemorySegment mapping) {
+        KvmException.check(
+                "madvise MADV_DONTFORK",
+                Syscalls.madvise(mapping.address(), mapping.byteSize(), Syscalls.MADV_DONTFORK));
+        return mapping;
     }
 
     /// KVM uses a huge page for the guest only where host and guest address agree modulo 2 MiB, so
-    /// that the region is placed inside a larger reservation whose ends are given back.
+    /// that the region is placed inside a larger reservation. Its ends are addresses and no memory; to
+    /// give them back would have the host ask every machine of this process whether it uses them.
     private static MemorySegment mapHuge(Arena arena, RegionSpec.Anonymous spec) {
         long length = spec.length();
         long reserved = Math.addExact(length, HUGE_PAGE_SIZE);
         int flags = Syscalls.MAP_PRIVATE | Syscalls.MAP_NORESERVE | Syscalls.MAP_ANONYMOUS;
         long reservation = KvmException.check(
                 "mmap", spec, Syscalls.mmap(0, reserved, Syscalls.PROT_READ | Syscalls.PROT_WRITE, flags, -1, 0));
-        long head = spec.guestPhysicalAddress() - reservation & HUGE_PAGE_SIZE - 1;
-        long start = reservation + head;
-        long tail = reserved - head - length;
-        if (head > 0) {
-            Syscalls.munmap(reservation, head);
-        }
-        if (tail > 0) {
-            Syscalls.munmap(start + length, tail);
-        }
-        MemorySegment memory = Mapping.of(arena, start, length);
+        MemorySegment whole = ofThisProcess(Mapping.of(arena, reservation, reserved));
         // A host without huge pages (EINVAL) serves the region with small ones: the same bytes, only slower.
-        Syscalls.madvise(start, length, Syscalls.MADV_HUGEPAGE);
-        return memory;
+        Syscalls.madvise(reservation, reserved, Syscalls.MADV_HUGEPAGE);
+        return whole.asSlice(spec.guestPhysicalAddress() - reservation & HUGE_PAGE_SIZE - 1, length);
     }
 
     /// The regions, by ascending address.
@@ -183,6 +175,20 @@ public final class GuestMemory {
             KvmException.check(
                     "madvise MADV_DONTNEED", Syscalls.madvise(pages.address(), length, Syscalls.MADV_DONTNEED));
         }
+    }
+
+    /// Gives the machine pages of its own now that it is about to write to: in one go, instead of one at a time when
+    // the
+    /// guest has read them first and the host has to ask every machine of this process to let go of what they
+    /// shared until then (`MADV_POPULATE_WRITE`, madvise(2)). The bytes stay what they are.
+    ///
+    /// @param guestPhysicalAddress of the first, a multiple of 4096
+    /// @param length bytes, a multiple of 4096
+    /// @throws GuestAddressException if they do not lie wholly inside one region that the guest may write to
+    public void populate(long guestPhysicalAddress, long length) {
+        MemorySegment pages = writableSlice(guestPhysicalAddress, length);
+        // A host that cannot (EINVAL before Linux 5.14, no memory now) makes them when they are written to.
+        Syscalls.madvise(pages.address(), length, Syscalls.MADV_POPULATE_WRITE);
     }
 
     private int find(long address, long length) {

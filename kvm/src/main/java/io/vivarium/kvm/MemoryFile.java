@@ -14,11 +14,13 @@ public final class MemoryFile implements AutoCloseable {
     private final FileDescriptor fd;
     private final String name;
     private final long size;
+    private final SharedMapping shared;
 
     private MemoryFile(FileDescriptor fd, String name, long size) {
         this.fd = fd;
         this.name = name;
         this.size = size;
+        this.shared = new SharedMapping(fd, name, Mapping.roundUp(size, Mapping.PAGE_SIZE));
     }
 
     /// Creates a memory file of zeros.
@@ -74,6 +76,11 @@ public final class MemoryFile implements AutoCloseable {
         long address = fd.mmap(size, Syscalls.PROT_READ, Syscalls.MAP_SHARED, 0);
         return Mapping.of(arena, KvmException.check("mmap", name, address), size)
                 .asReadOnly();
+    }
+
+    /// Maps the whole file for reading, in whole pages, at one place for all who do so.
+    MemorySegment mapShared(Arena arena) {
+        return shared.map(arena);
     }
 
     /// Visits the parts of the file that take memory, in ascending order; what is between them is zeros, and reading it

@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -140,6 +143,57 @@ class GuestMemoryTest {
             assertThat(slice.get(ValueLayout.JAVA_BYTE, 8191)).isZero();
             assertThatThrownBy(() -> slice.set(ValueLayout.JAVA_BYTE, 0, (byte) 1))
                     .isInstanceOf(IllegalArgumentException.class);
+        }
+    }
+
+    @Test
+    void whoMapsAnImageHasItAtTheSamePlaceUntilTheLastLetsGo() {
+        MemoryFile file = MemoryFile.create("shared-image", 0x2000);
+        try (Arena writing = Arena.ofConfined()) {
+            file.map(writing).set(ValueLayout.JAVA_INT, 0x1004, 42);
+        }
+        List<RegionSpec> image = List.of(RegionSpec.readOnlyFile(0x10000, file));
+        MemorySegment second;
+        try (Arena later = Arena.ofShared()) {
+            try (Arena first = Arena.ofShared()) {
+                MemorySegment one = GuestMemory.map(first, image).slice(0x10000, 0x2000);
+                second = GuestMemory.map(later, image).slice(0x10000, 0x2000);
+                assertThat(one.address()).isEqualTo(second.address());
+            }
+            assertThat(second.get(ValueLayout.JAVA_INT, 0x1004)).isEqualTo(42);
+            file.close();
+            assertThatThrownBy(() -> GuestMemory.map(later, image)).isInstanceOf(IllegalStateException.class);
+            assertThat(second.get(ValueLayout.JAVA_INT, 0x1004)).isEqualTo(42);
+            assertThat(mappings("shared-image")).isEqualTo(1);
+        }
+        assertThat(mappings("shared-image")).isZero();
+    }
+
+    private static long mappings(String name) {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/self/maps"))) {
+            return lines.filter(line -> line.contains(name)).count();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    void pagesCanBeMadeBeforeTheyAreWrittenTo() {
+        try (Arena arena = Arena.ofConfined();
+                MemoryFile file = MemoryFile.create("content", 0x10000)) {
+            file.map(arena).set(ValueLayout.JAVA_INT, 0x3000, 42);
+            GuestMemory memory = GuestMemory.map(arena, List.of(RegionSpec.copyOnWrite(0x1000, 0x10000, file, 0)));
+            memory.populate(0x3000, 0x3000);
+            assertThat(memory.slice(0x4000, 4).get(ValueLayout.JAVA_INT, 0)).isEqualTo(42);
+            List<Long> own = new ArrayList<>();
+            try (PageMap pageMap = PageMap.open()) {
+                pageMap.forEachOwn(memory.regions().getFirst().memory(), (long offset, long length) -> {
+                    own.add(offset);
+                    own.add(length);
+                });
+            }
+            assertThat(own).containsExactly(0x2000L, 0x3000L);
+            assertThatThrownBy(() -> memory.populate(0x10000, 0x2000)).isInstanceOf(GuestAddressException.class);
         }
     }
 

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /// A root file system of nothing but the host's busybox, which has to be a static program: there are no libraries.
-final class Busybox {
+public final class Busybox {
     private static final Path PROGRAM = Path.of("/bin/busybox");
 
     // System V ABI, chapters 4 and 5; linux/elf.h
@@ -27,7 +27,7 @@ final class Busybox {
     private Busybox() {}
 
     /// Whether the host has one that runs by itself.
-    static boolean isThere() {
+    public static boolean isThere() {
         try (FileChannel file = FileChannel.open(PROGRAM)) {
             ByteBuffer header = read(file, 0, ELF_HEADER_BYTES);
             if (header.getInt(0) != ELF_MAGIC) {
@@ -56,7 +56,7 @@ final class Busybox {
     /// Makes the root file system: `/bin/busybox` and a link to it for each program that it can be.
     ///
     /// @param root an empty directory
-    static void install(Path root) throws IOException, InterruptedException {
+    public static void install(Path root) throws IOException, InterruptedException {
         Path bin = Files.createDirectories(root.resolve("bin"));
         Files.copy(PROGRAM, bin.resolve("busybox"));
         Process list = new ProcessBuilder(List.of(PROGRAM.toString(), "--list")).start();

@@ -11,8 +11,9 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /// A directory that goes away with all that is in it.
-record TemporaryDirectory(Path path) implements AutoCloseable {
-    static TemporaryDirectory create() throws IOException {
+public record TemporaryDirectory(Path path) implements AutoCloseable {
+    /// A new one in `java.io.tmpdir`.
+    public static TemporaryDirectory create() throws IOException {
         Path created = Files.createTempDirectory("vivarium-root-");
         // It becomes the guest's /, which is for all its users.
         Files.setPosixFilePermissions(created, PosixFilePermissions.fromString("rwxr-xr-x"));

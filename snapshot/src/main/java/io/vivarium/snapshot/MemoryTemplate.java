@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongConsumer;
 import java.util.stream.LongStream;
 
@@ -36,6 +37,8 @@ public final class MemoryTemplate implements AutoCloseable {
     private final List<Extent> extents;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment content;
+    private final AtomicInteger machines = new AtomicInteger();
+    private volatile List<Extent> writtenFirst = List.of();
 
     // Guarded by this object: whoever made it, and captures.
     private int users = 1;
@@ -385,6 +388,40 @@ public final class MemoryTemplate implements AutoCloseable {
             Extent within = extents.get(extent);
             long at = within.offset() + page.guestPhysicalAddress() - within.guestPhysicalAddress();
             to.asSlice(at, PageMap.PAGE_SIZE).copyFrom(page.content());
+        }
+    }
+
+    /// Learns from a machine that has just started from it which of its pages machines write to at once. It does when
+    // there
+    /// has been one before: of many templates only one machine is ever made, which is not to wait for that.
+    ///
+    /// @param pageMap of this process
+    /// @param memory of a machine that was built with [#regions], and is not closed meanwhile
+    public void observe(PageMap pageMap, GuestMemory memory) {
+        if (machines.get() < 2 || !writtenFirst.isEmpty()) {
+            return;
+        }
+        List<Extent> written = new ArrayList<>();
+        PageBudget budget = new PageBudget(KEPT_PAGES);
+        for (MemoryRegion region : memory.regions()) {
+            if (region.spec() instanceof RegionSpec.CopyOnWrite) {
+                pageMap.forEachOwn(region.memory(), (long offset, long length) -> {
+                    if (budget.take(length / PageMap.PAGE_SIZE)) {
+                        written.add(new Extent(region.guestPhysicalAddress() + offset, length, 0));
+                    }
+                });
+            }
+        }
+        writtenFirst = List.copyOf(written);
+    }
+
+    /// Gives a machine the pages of its own that it is going to need at once, as far as that is known.
+    ///
+    /// @param memory of a machine that was built with [#regions], and has not run
+    public void prepare(GuestMemory memory) {
+        machines.incrementAndGet();
+        for (Extent pages : writtenFirst) {
+            memory.populate(pages.guestPhysicalAddress(), pages.length());
         }
     }
 

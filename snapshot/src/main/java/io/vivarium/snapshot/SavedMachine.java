@@ -271,6 +271,7 @@ public final class SavedMachine implements AutoCloseable {
     /// @throws IllegalArgumentException if the machine is not built like the saved one
     public void restore(Machine machine, List<VirtioMmioTransport> devices) {
         requireAlike(machine, devices);
+        memory.prepare(machine.memory());
         for (int index = 0; index < vcpus.size(); index++) {
             SavedVcpu vcpu = vcpus.get(index);
             vcpu.state().restore(machine.vcpu(index));

@@ -12,6 +12,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -86,6 +89,38 @@ class MemoryTemplateTest {
         }
     }
 
+    /// What the second has written to, the third has pages for; the content stays the template's.
+    @Test
+    void pagesThatMachinesWriteToAtOnceAreMadeAtOnce() {
+        put(memory, 0x1000, 1);
+        put(memory, 0x2000, 2);
+        put(memory, 0x5000, 3);
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory);
+                PageMap pageMap = PageMap.open()) {
+            for (int i = 0; i < 2; i++) {
+                GuestMemory machine = from(template);
+                template.prepare(machine);
+                put(machine, 0x2000, 20 + i);
+                put(machine, template.coveredFrom(0), 4);
+                template.observe(pageMap, machine);
+                assertThat(ownPages(pageMap, machine)).isEqualTo(2);
+            }
+            GuestMemory third = from(template);
+            template.prepare(third);
+            assertThat(ownPages(pageMap, third)).isEqualTo(1);
+            assertThat(get(third, 0x2000)).isEqualTo(2);
+            assertThat(template.putBack(pageMap, third)).containsExactly(0x2000L);
+        }
+    }
+
+    private static long ownPages(PageMap pageMap, GuestMemory machine) {
+        long[] pages = {0};
+        machine.regions()
+                .forEach(region -> pageMap.forEachOwn(
+                        region.memory(), (long _, long length) -> pages[0] += length / PageMap.PAGE_SIZE));
+        return pages[0];
+    }
+
     @Test
     void readOnlyRegionsAreNotPartOfIt() {
         put(memory, 0, 1);
@@ -157,5 +192,69 @@ class MemoryTemplateTest {
                 assertThat(get(machine, page)).isEqualTo(page == 0x1000 ? 4711 : page == 16 << 20 ? 7 : 0);
             }
         }
+    }
+
+    /// As a capture of all of it, whatever the machine goes on to do before it is finished.
+    @Test
+    void whatAMachineHasChangedIsCapturedWithoutTheRest() {
+        Random random = new Random(11);
+        for (int i = 0; i < 200; i++) {
+            put(memory, random.nextInt(2048) * 4096L, i + 1);
+            put(memory, HIGH + random.nextInt(512) * 4096L, i + 1);
+        }
+        try (MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory)) {
+            for (int round = 0; round < 20; round++) {
+                GuestMemory machine = from(template);
+                for (int i = 0; i < 100; i++) {
+                    // Also zeros, and also behind what the template covers.
+                    put(machine, random.nextInt((int) (template.coveredFrom(0) / 4096) + 256) * 4096L, i % 3);
+                    put(machine, HIGH + random.nextInt(512) * 4096L, i % 3);
+                }
+                try (MemoryTemplate all = MemoryTemplate.capture("vivarium-test", machine);
+                        MemoryTemplate.Capture capture = template.captureChanges("vivarium-test", machine)
+                                .orElseThrow()) {
+                    assertThat(capture.pages()).isBetween(1, 200);
+                    put(machine, 0x2000, -1);
+                    put(machine, HIGH, -1);
+                    try (MemoryTemplate changes = capture.finish()) {
+                        assertThat(pages(changes)).isEqualTo(pages(all));
+                    }
+                }
+            }
+        }
+    }
+
+    private static Map<Long, Long> pages(MemoryTemplate template) {
+        Map<Long, Long> pages = new TreeMap<>();
+        template.forEachContent(page -> {
+            long address = page;
+            for (MemoryTemplate.Stretch stretch : template.stretches()) {
+                if (address < stretch.length()) {
+                    address += stretch.guestPhysicalAddress();
+                    break;
+                }
+                address -= stretch.length();
+            }
+            pages.put(address, template.content().get(ValueLayout.JAVA_LONG, page));
+        });
+        return pages;
+    }
+
+    @Test
+    void aCaptureOutlivesTheTemplateAndThereIsNoneOfAClosedOne() {
+        put(memory, 0x1000, 4711);
+        MemoryTemplate template = MemoryTemplate.capture("vivarium-test", memory);
+        GuestMemory machine = from(template);
+        put(machine, 0, 7);
+        try (MemoryTemplate.Capture capture =
+                template.captureChanges("vivarium-test", machine).orElseThrow()) {
+            template.close();
+            try (MemoryTemplate changes = capture.finish()) {
+                GuestMemory next = from(changes);
+                assertThat(get(next, 0)).isEqualTo(7);
+                assertThat(get(next, 0x1000)).isEqualTo(4711);
+            }
+        }
+        assertThat(template.captureChanges("vivarium-test", machine)).isEmpty();
     }
 }

@@ -11,9 +11,12 @@ import io.vivarium.kvm.Machine;
 import io.vivarium.kvm.RegionSpec;
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import io.vivarium.kvm.x86.GuestCpu;
+import io.vivarium.kvm.x86.VcpuState;
 import io.vivarium.snapshot.InvalidSnapshotFileException.Reason;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +35,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// What a snapshot file is refused for, and that a good one is not.
@@ -144,7 +148,7 @@ class SnapshotFileTest {
     }
 
     /// What anyone who damages a file does.
-    Stream<org.junit.jupiter.params.provider.Arguments> damages() {
+    Stream<Arguments> damages() {
         return Stream.of(
                 arguments("empty", (UnaryOperator<byte[]>) _ -> new byte[0], Reason.NOT_A_SNAPSHOT),
                 arguments("half of the magic", cut(4), Reason.NOT_A_SNAPSHOT),
@@ -176,9 +180,7 @@ class SnapshotFileTest {
     }
 
     private static int memoryStart(byte[] file) {
-        return java.nio.ByteBuffer.wrap(file)
-                .order(java.nio.ByteOrder.LITTLE_ENDIAN)
-                .getInt(16);
+        return ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getInt(16);
     }
 
     private static UnaryOperator<byte[]> cut(int length) {
@@ -220,19 +222,19 @@ class SnapshotFileTest {
     }
 
     /// The parts of a header, each of which a case replaces.
-    private record Parts(
+    record Parts(
             String version,
             Consumer<StateWriter> host,
             Consumer<StateWriter> memory,
             Consumer<StateWriter> machine,
-            byte[] content) {
+            ByteBuffer content) {
         byte[] file() {
             StateWriter header = new StateWriter().text(version);
             host.accept(header);
             header.bytes(ABOUT);
             memory.accept(header);
             machine.accept(header);
-            return Forgery.file(header.toBytes(), content);
+            return Forgery.file(header.toBytes(), content.array());
         }
 
         Parts version(String other) {
@@ -248,7 +250,7 @@ class SnapshotFileTest {
         }
 
         Parts memory(long address, long length, long runStart, long runLength) {
-            return memory(Forgery.memory(address, length, runStart, runLength, content));
+            return memory(Forgery.memory(address, length, runStart, runLength, content.array()));
         }
 
         Parts memory(Consumer<StateWriter> other) {
@@ -269,7 +271,7 @@ class SnapshotFileTest {
                 HostTraits.of(kvm)::write,
                 Forgery.memory(0, 1 << 20, 4096, 8192, content),
                 saved::write,
-                content);
+                ByteBuffer.wrap(content));
     }
 
     @Test
@@ -285,7 +287,7 @@ class SnapshotFileTest {
         }
     }
 
-    Stream<org.junit.jupiter.params.provider.Arguments> forgeries() {
+    Stream<Arguments> forgeries() {
         HostTraits here = HostTraits.of(kvm);
         KvmKind otherKind = here.kind() == KvmKind.NATIVE ? KvmKind.DEPRIVILEGING : KvmKind.NATIVE;
         Parts parts = forged();
@@ -361,7 +363,7 @@ class SnapshotFileTest {
                                 .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
                                         .u64(8192))
                                 .u32(0)
-                                .bytes(Digests.sha256(parts.content())))),
+                                .bytes(Digests.sha256(parts.content().array())))),
                         Reason.PARENT),
                 arguments(
                         "zeros in place of no base's pages",
@@ -373,7 +375,7 @@ class SnapshotFileTest {
                                         .u64(8192))
                                 .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
                                         .u64(8192))
-                                .bytes(Digests.sha256(parts.content())))),
+                                .bytes(Digests.sha256(parts.content().array())))),
                         Reason.MALFORMED),
                 arguments("2^32-1 stretches", parts.memory(section("memory", 1, to -> to.u32(-1))), Reason.MALFORMED),
                 arguments("no machine", parts.machine(_ -> {}), Reason.MALFORMED),
@@ -447,7 +449,7 @@ class SnapshotFileTest {
     }
 
     private byte[] realVcpu() {
-        return io.vivarium.kvm.x86.VcpuState.save(kvm, machine.vcpu(0)).toBytes();
+        return VcpuState.save(kvm, machine.vcpu(0)).toBytes();
     }
 
     private static Consumer<StateWriter> vcpu(byte[] state, int interrupt) {

@@ -8,9 +8,8 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// Puts trace records together to the lines that `strace -f` prints: a call and its result on one line, unless another
-// thread
-/// has something to say in between.
+/// Puts trace records together to the lines that `strace -f` prints: a call and its result on one
+/// line, unless another thread has something to say in between.
 ///
 /// Not thread-safe.
 public final class StraceLines {

@@ -6,9 +6,8 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Structures of the x86-64 system call interface. Each takes bytes of which the caller has looked that there are
-// enough
-/// (the sizes beside the names); offsets are those of the UAPI headers.
+/// Structures of the x86-64 system call interface. Each takes bytes of which the caller has looked
+/// that there are enough (the sizes beside the names); offsets are those of the UAPI headers.
 final class Structures {
     private static final int S_IFMT = 0170000;
     private static final int AF_UNIX = 1;

@@ -478,6 +478,7 @@ public final class Syscalls {
     public static final int MADV_DONTNEED = 4;
     public static final int MADV_DONTFORK = 10;
     public static final int MADV_HUGEPAGE = 14;
+    public static final int MADV_POPULATE_WRITE = 23;
 
     // linux/fcntl.h
     public static final int F_ADD_SEALS = 1033;
