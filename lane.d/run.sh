@@ -151,7 +151,7 @@ skips() {
   find "$work/reports" -name 'TEST-*.xml' -exec sed -n 's/.*<skipped><!\[CDATA\[\([^]]*\).*/\1/p; s/.*<skipped message="\([^"]*\)".*/\1/p' {} + |
     sed 's/^org.opentest4j.TestAbortedException: //; s/^Assumption failed: //' | sort | uniq -c | sort -rn |
     awk '{ count = $1; $1 = ""; printf "Skipped: %d,%s\n", count, $0 }'
-  echo "Left out: classes with the tag $left_out (docs/two-worlds.md)"
+  echo "Left out: tests with the tag $left_out (docs/two-worlds.md)"
 }
 
 totals() {

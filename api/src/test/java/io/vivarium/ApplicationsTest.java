@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 ///
 /// `./lane` leaves them out, by their second tag.
 @Tag("machine")
-@Tag("applications")
+@Tag("long")
 @EnabledIfKvm
 @Timeout(600)
 class ApplicationsTest {

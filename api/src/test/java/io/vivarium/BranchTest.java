@@ -246,6 +246,7 @@ class BranchTest {
     }
 
     @Test
+    @Tag("long")
     void busyProgramsGoOnInAnotherJvm(@TempDir Path directory) throws IOException, InterruptedException {
         List<String> arguments =
                 new ArrayList<>(List.of(root.toString(), Long.toString(MEMORY.bytes() >> 20), "run", GOES_ON));

@@ -90,6 +90,7 @@ class TemplateFileTest {
     }
 
     @Test
+    @Tag("long")
     void sandboxesGoOnInAnotherJvm() throws IOException, InterruptedException {
         Process child = ChildJvm.start(
                 SnapshotProgram.class,
@@ -232,6 +233,7 @@ class TemplateFileTest {
 
     /// Whenever a JVM is killed that writes, there is what was there before, or all of the new file.
     @Test
+    @Tag("long")
     void aJvmThatIsKilledWhileItWritesLeavesNoHalfFile() throws IOException, InterruptedException {
         Path place = Files.createDirectory(directory.resolve("killed"));
         Path target = place.resolve("target.snapshot");

@@ -49,6 +49,7 @@ import org.junit.jupiter.api.io.TempDir;
 class ResetTest {
     private static final Path BUSYBOX = Path.of("/bin/busybox");
     private static final String SECRET = "b7SeCrEt-of-the-first-guest-93";
+    private static final int PIECE = 1 << 20;
     private static final long WORD = 0x5ec2e7_5ec2e7L;
 
     /// Registers that count time: the time-stamp counter, and Hyper-V's counters of the vCPU's time and the machine's.
@@ -197,14 +198,16 @@ class ResetTest {
     }
 
     private static List<String> find(Board board) {
-        byte[] secret = SECRET.getBytes(StandardCharsets.US_ASCII);
         List<String> places = new ArrayList<>();
         for (MemoryRegion region : board.machine().memory().regions()) {
             MemorySegment memory = region.memory();
-            for (long at = 0; at <= memory.byteSize() - secret.length && places.size() < 10; at++) {
-                if (memory.get(ValueLayout.JAVA_BYTE, at) == secret[0]
-                        && memory.asSlice(at, secret.length).mismatch(MemorySegment.ofArray(secret)) < 0) {
-                    places.add("0x%x".formatted(region.guestPhysicalAddress() + at));
+            // In pieces that overlap by one byte less than the secret has, so that each place is in one of them.
+            for (long start = 0; start < memory.byteSize(); start += PIECE) {
+                long length = Math.min(PIECE + SECRET.length() - 1, memory.byteSize() - start);
+                String piece = new String(
+                        memory.asSlice(start, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.ISO_8859_1);
+                for (int at = piece.indexOf(SECRET); at >= 0; at = piece.indexOf(SECRET, at + 1)) {
+                    places.add("0x%x".formatted(region.guestPhysicalAddress() + start + at));
                 }
             }
         }
