@@ -34,7 +34,7 @@ class CloneCyclesTest {
             long resident = 0;
             long threads = 0;
             for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-                String[] words = line.split("\\s+");
+                String[] words = line.split("\\s+", -1);
                 if (words[0].equals("RssAnon:") || words[0].equals("RssShmem:")) {
                     resident += Long.parseLong(words[1]);
                 } else if (words[0].equals("Threads:")) {

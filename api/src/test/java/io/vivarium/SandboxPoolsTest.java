@@ -9,6 +9,7 @@ import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
@@ -61,8 +62,8 @@ class SandboxPoolsTest {
             assertThat(calls.get(4).get()).isEqualTo("b");
             assertThat(made).hasSize(2);
             Map<String, SandboxPool.Statistics> statistics = pools.statistics();
-            assertThat(statistics.get("a").takes()).isEqualTo(3);
-            assertThat(statistics.get("b").takes()).isEqualTo(2);
+            assertThat(statisticsOf(statistics, "a").takes()).isEqualTo(3);
+            assertThat(statisticsOf(statistics, "b").takes()).isEqualTo(2);
             pools.shrink(0);
         }
         assertThat(made).allMatch(SandboxPoolsTest::isClosed);
@@ -117,7 +118,7 @@ class SandboxPoolsTest {
             assertThatThrownBy(() -> pools.take("a")).hasMessage("not yet: a");
             works[0] = true;
             assertThat(pools.<String>call("a", SandboxPoolsTest::name)).isEqualTo("a");
-            assertThat(pools.statistics().get("a").most()).isEqualTo(1);
+            assertThat(statisticsOf(pools.statistics(), "a").most()).isEqualTo(1);
         }
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> SandboxPools.builder(this::named).unused(Duration.ZERO));
@@ -130,5 +131,9 @@ class SandboxPoolsTest {
         pools.close();
         pools.close();
         assertThatThrownBy(() -> pools.take(SPEC)).isInstanceOf(IllegalStateException.class);
+    }
+
+    private static SandboxPool.Statistics statisticsOf(Map<String, SandboxPool.Statistics> statistics, String key) {
+        return Objects.requireNonNull(statistics.get(key), key);
     }
 }

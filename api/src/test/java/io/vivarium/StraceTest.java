@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
@@ -157,7 +158,8 @@ class StraceTest {
                 ExecResult result = other.exec(Command.of("/loop").onSystemCall(line -> {
                     if (line.startsWith("lseek(")) {
                         assertThat(line).startsWith("lseek(" + next.getAndIncrement() + ",");
-                        Thread.yield();
+                        // A reader that takes its time, on the same processor.
+                        LockSupport.parkNanos(1);
                     }
                 }));
                 assertThat(result.exit().termination()).isInstanceOf(Termination.Exited.class);

@@ -87,7 +87,7 @@ class UniquenessTest {
             }
         }
         assertThat(seen).hasSize(12).doesNotHaveDuplicates();
-        List<String> random = seen.stream().map(text -> text.split("\n")[1]).toList();
+        List<String> random = seen.stream().map(text -> text.split("\n", -1)[1]).toList();
         assertThat(random).as("random numbers").doesNotHaveDuplicates();
     }
 
@@ -138,6 +138,6 @@ class UniquenessTest {
     }
 
     private static double uptime(Sandbox sandbox) {
-        return Double.parseDouble(sh(sandbox, "busybox cat /proc/uptime").split(" ")[0]);
+        return Double.parseDouble(sh(sandbox, "busybox cat /proc/uptime").split(" ", -1)[0]);
     }
 }

@@ -30,7 +30,7 @@ public final class LeasedCache<K, V extends AutoCloseable> implements AutoClosea
         cache = released(Caffeine.newBuilder()
                 .maximumWeight(most >> 10)
                 .weigher((K _, Counted<V> value) ->
-                        (int) Math.clamp(bytes.applyAsLong(value.value) >> 10, 1, Integer.MAX_VALUE))
+                        Math.clamp(bytes.applyAsLong(value.value) >> 10, 1, Integer.MAX_VALUE))
                 .expireAfterAccess(unused)
                 .scheduler(Scheduler.systemScheduler()));
     }

@@ -313,7 +313,7 @@ final class MicroVm implements GuestHost {
                     throw new IllegalStateException("a sandbox is saved between programs: %d of it run"
                             .formatted(agent.running() - goOn.size()));
                 }
-                if (!agent.isQuiet() || !goOn.isEmpty() && !runner.rests()) {
+                if (!agent.isQuiet() || (!goOn.isEmpty() && !runner.rests())) {
                     return Optional.empty();
                 }
                 List<SavedProcess> processes = new ArrayList<>();

@@ -19,17 +19,17 @@ public final class StraceLines {
     private final Signatures signatures = Signatures.ofSubstrate();
     private final Consumer<String> lines;
     /// What each thread does: a call that it has not come back from, or nothing.
-    private final Map<Integer, Thread> threads = new TreeMap<>();
+    private final Map<Integer, Traced> threads = new TreeMap<>();
     /// The thread whose call is begun on the current line; null when the last line is complete.
-    private @Nullable Thread current;
+    private @Nullable Traced current;
 
-    private static final class Thread {
+    private static final class Traced {
         private final int id;
         private TraceRecord.@Nullable Entered entered;
         private String begun = "";
         private boolean interrupted;
 
-        private Thread(int id) {
+        private Traced(int id) {
             this.id = id;
         }
     }
@@ -41,7 +41,7 @@ public final class StraceLines {
 
     /// Takes the next record.
     public void accept(TraceRecord record) {
-        Thread thread = thread(record.thread());
+        Traced thread = thread(record.thread());
         if (current != null && current != thread) {
             interrupt(current);
         }
@@ -77,8 +77,8 @@ public final class StraceLines {
         }
     }
 
-    private Thread thread(int id) {
-        Thread found = threads.get(id);
+    private Traced thread(int id) {
+        Traced found = threads.get(id);
         if (found != null) {
             return found;
         }
@@ -88,34 +88,34 @@ public final class StraceLines {
             }
             lines.accept("strace: Process " + id + " attached");
         }
-        Thread added = new Thread(id);
+        Traced added = new Traced(id);
         threads.put(id, added);
         return added;
     }
 
-    private String prefix(Thread thread) {
+    private String prefix(Traced thread) {
         return threads.size() > 1 ? "[pid %5d] ".formatted(thread.id) : "";
     }
 
-    private void print(Thread thread, String text) {
+    private void print(Traced thread, String text) {
         lines.accept(prefix(thread) + text);
     }
 
     /// Another thread has something to say.
-    private void interrupt(Thread thread) {
+    private void interrupt(Traced thread) {
         print(thread, thread.begun + " <unfinished ...>");
         thread.interrupted = true;
         current = null;
     }
 
     /// The same thread has something to say though it has not come back: its call does not return.
-    private void breakOff(Thread thread) {
+    private void breakOff(Traced thread) {
         if (current == thread) {
             interrupt(thread);
         }
     }
 
-    private void enter(Thread thread, TraceRecord.Entered entered) {
+    private void enter(Traced thread, TraceRecord.Entered entered) {
         breakOff(thread);
         thread.entered = entered;
         thread.interrupted = false;
@@ -165,7 +165,7 @@ public final class StraceLines {
         return order;
     }
 
-    private void leave(Thread thread, TraceRecord.Left left) {
+    private void leave(Traced thread, TraceRecord.Left left) {
         TraceRecord.Entered entered = thread.entered;
         if (entered == null) {
             // A thread that was made by a call of its parent's comes back from that, in no record of its own.
@@ -264,7 +264,7 @@ public final class StraceLines {
         return sets.isEmpty() ? "" : " (" + String.join(", ", sets) + ")";
     }
 
-    private void end(Thread thread, TraceRecord.Ended ended) {
+    private void end(Traced thread, TraceRecord.Ended ended) {
         if (thread.entered != null) {
             String start = current == thread
                     ? thread.begun + " <unfinished ...>)"
