@@ -103,6 +103,10 @@ public final class Template implements AutoCloseable {
             throw new IllegalArgumentException(
                     "a ready-made process with a timeout: use waitFor(Duration) in each sandbox");
         }
+        if (command.systemCallConsumer().isPresent()) {
+            throw new IllegalArgumentException(
+                    "a ready-made process whose system calls are traced: who is told of them is not saved");
+        }
         try (Sandbox sandbox = launch();
                 GuestProcess process = sandbox.start(command)) {
             untilReady.accept(process);

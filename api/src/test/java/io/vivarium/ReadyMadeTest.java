@@ -96,6 +96,28 @@ class ReadyMadeTest {
     }
 
     @Test
+    void eachSandboxOfAFileGoesOnFromTheWait(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("template");
+        Command named = COUNTER.withEnv("NAME", "Jo").withWorkingDirectory("/tmp").withUser(0, 0);
+        try (Template template = Template.of(SPEC).withProcess(named, process -> ask(process, "warm"))) {
+            template.writeTo(file);
+        }
+        try (Template template = Template.open(file, SPEC);
+                Sandbox one = template.launch();
+                Sandbox two = template.launch()) {
+            for (Sandbox sandbox : List.of(one, two)) {
+                GuestProcess process = sandbox.readyMade().getFirst();
+                assertThat(process.command()).isEqualTo(named);
+                assertThat(ask(process, "again")).isEqualTo("2 again");
+                assertThat(sandbox.exec("/bin/busybox", "echo", "beside").stdout().text())
+                        .isEqualTo("beside\n");
+                process.stdin().close();
+                assertThat(process.waitFor().exitCode()).isEqualTo(7);
+            }
+        }
+    }
+
+    @Test
     void aProgramIsReadyWhenNothingRunsAnyMore() {
         Command slow = sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; read line; echo $i $line");
         try (Template template = Template.of(SPEC).withProcess(slow);

@@ -14,14 +14,18 @@ import io.vivarium.snapshot.StateReader;
 import io.vivarium.snapshot.StateWriter;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// A guest that was saved while its agent waited for the host, and from which any number of others go on. Thread-safe.
 public final class Checkpoint implements AutoCloseable {
     private static final String SECTION = "sandbox";
     private static final int SECTION_VERSION = 1;
+    private static final String PROCESSES = "processes";
+    private static final int PROCESSES_VERSION = 1;
 
     private final MachineMap map;
     private final RootFile root;
@@ -60,20 +64,18 @@ public final class Checkpoint implements AutoCloseable {
     /// Writes it to a file, in the place of one that may be there.
     ///
     /// @param base of which the file is to hold only the differences, and which is in a file itself
-    /// @throws IllegalStateException if this one or the base is closed, the base is in no file, or this has
-    // processes
-    ///     that go on
+    /// @throws IllegalStateException if this one or the base is closed, or the base is in no file
     public void writeTo(Path path, Optional<Checkpoint> base) throws IOException {
-        if (!processes.isEmpty()) {
-            throw new IllegalStateException("a file cannot have ready-made processes, and this has "
-                    + processes.stream().map(SavedProcess::command).toList());
-        }
         StateWriter about = new StateWriter();
         about.section(SECTION, SECTION_VERSION, section -> section.u64(map.memory())
                 .text(root.digest())
                 .list(map.disks(), (StateWriter each, DiskShape disk) -> each.u64(disk.capacity())
                         .flag(disk.readOnly()))
                 .u32(lastProcess));
+        about.section(
+                PROCESSES,
+                PROCESSES_VERSION,
+                section -> section.list(processes, (StateWriter each, SavedProcess process) -> process.write(each)));
         file = SnapshotFile.write(path, HostKvm.get().kvm(), machine, about.toBytes(), base.map(Checkpoint::asBase));
     }
 
@@ -96,15 +98,18 @@ public final class Checkpoint implements AutoCloseable {
         try (SnapshotFile file = SnapshotFile.open(path)) {
             StateReader about = new StateReader(file.about());
             Saved saved = about.section(SECTION, SECTION_VERSION, Saved::read);
+            List<SavedProcess> processes =
+                    about.section(PROCESSES, PROCESSES_VERSION, section -> section.list(SavedProcess::read));
             about.end();
             saved.requireFits(path, spec, root);
+            saved.requireDistinct(processes);
             MachineMap map = MachineMap.of(spec, root, saved.disks);
             if (!map.covers(file)) {
                 throw new InvalidSnapshotFileException(
                         Reason.MALFORMED, path + ": its memory is not where its guest has any");
             }
             SavedMachine machine = file.machine(HostKvm.get().kvm(), base.map(Checkpoint::asBase));
-            Checkpoint opened = new Checkpoint(map, root, spec.disks(), machine, saved.lastProcess);
+            Checkpoint opened = new Checkpoint(map, root, spec.disks(), machine, saved.lastProcess, processes);
             opened.file = file.id();
             return opened;
         } catch (InvalidSnapshotFileException e) {
@@ -121,6 +126,17 @@ public final class Checkpoint implements AutoCloseable {
                     from.text(),
                     from.list(disk -> new DiskShape(disk.u64("capacity", Long.MAX_VALUE), disk.flag())),
                     from.u32());
+        }
+
+        /// Numbers of programs that were used, each by one of them.
+        void requireDistinct(List<SavedProcess> processes) {
+            Set<Integer> ids = new HashSet<>();
+            for (SavedProcess process : processes) {
+                if (process.id() > lastProcess || !ids.add(process.id())) {
+                    throw StateReader.malformed(
+                            "process %d, of %d, or twice".formatted(process.id(), lastProcess));
+                }
+            }
         }
 
         void requireFits(Path path, SandboxSpec spec, RootFile root) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.snapshot.StateReader;
+import io.vivarium.snapshot.StateWriter;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
@@ -53,6 +55,23 @@ final class OutputPipe implements OutputSink {
         Saved(byte[] unread, int credit) {
             this.unread = unread;
             this.credit = credit;
+        }
+
+        void write(StateWriter to) {
+            to.bytes(unread).u32(credit);
+        }
+
+        /// Reads what [#write] has written.
+        ///
+        /// @throws io.vivarium.snapshot.InvalidSnapshotFileException if it cannot have
+        static Saved read(StateReader from) {
+            byte[] unread = from.bytes();
+            int credit = from.u32();
+            if (credit < 0 || unread.length > Execution.WINDOW - credit) {
+                throw StateReader.malformed("%d unread bytes and a credit of %d, of %d"
+                        .formatted(unread.length, Integer.toUnsignedLong(credit), Execution.WINDOW));
+            }
+            return new Saved(unread, credit);
         }
     }
 

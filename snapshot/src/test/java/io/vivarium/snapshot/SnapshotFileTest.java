@@ -223,55 +223,55 @@ class SnapshotFileTest {
 
     /// The parts of a header, each of which a case replaces.
     record Parts(
-            String version,
-            Consumer<StateWriter> host,
-            Consumer<StateWriter> memory,
-            Consumer<StateWriter> machine,
-            ByteBuffer content) {
+            String version, Consumer<StateWriter> host, Consumer<StateWriter> memory, Consumer<StateWriter> machine) {
         byte[] file() {
             StateWriter header = new StateWriter().text(version);
             host.accept(header);
             header.bytes(ABOUT);
             memory.accept(header);
             machine.accept(header);
-            return Forgery.file(header.toBytes(), content.array());
+            return Forgery.file(header.toBytes(), content());
         }
 
         Parts version(String other) {
-            return new Parts(other, host, memory, machine, content);
+            return new Parts(other, host, memory, machine);
         }
 
         Parts host(HostTraits other) {
-            return new Parts(version, other::write, memory, machine, content);
+            return new Parts(version, other::write, memory, machine);
         }
 
         Parts host(Consumer<StateWriter> other) {
-            return new Parts(version, other, memory, machine, content);
+            return new Parts(version, other, memory, machine);
         }
 
         Parts memory(long address, long length, long runStart, long runLength) {
-            return memory(Forgery.memory(address, length, runStart, runLength, content.array()));
+            return memory(Forgery.memory(address, length, runStart, runLength, content()));
         }
 
         Parts memory(Consumer<StateWriter> other) {
-            return new Parts(version, host, other, machine, content);
+            return new Parts(version, host, other, machine);
         }
 
         Parts machine(Consumer<StateWriter> other) {
-            return new Parts(version, host, memory, other, content);
+            return new Parts(version, host, memory, other);
         }
     }
 
     private Parts forged() {
-        byte[] content = new byte[8192];
-        Arrays.fill(content, (byte) 7);
         byte[] header = Arrays.copyOfRange(good, Forgery.PRELUDE, good.length);
         return new Parts(
                 new StateReader(header).text(),
                 HostTraits.of(kvm)::write,
-                Forgery.memory(0, 1 << 20, 4096, 8192, content),
-                saved::write,
-                ByteBuffer.wrap(content));
+                Forgery.memory(0, 1 << 20, 4096, 8192, content()),
+                saved::write);
+    }
+
+    /// The pages of a forged file.
+    private static byte[] content() {
+        byte[] content = new byte[8192];
+        Arrays.fill(content, (byte) 7);
+        return content;
     }
 
     @Test
@@ -363,7 +363,7 @@ class SnapshotFileTest {
                                 .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
                                         .u64(8192))
                                 .u32(0)
-                                .bytes(Digests.sha256(parts.content().array())))),
+                                .bytes(Digests.sha256(content())))),
                         Reason.PARENT),
                 arguments(
                         "zeros in place of no base's pages",
@@ -375,7 +375,7 @@ class SnapshotFileTest {
                                         .u64(8192))
                                 .list(List.of(0L), (StateWriter each, Long start) -> each.u64(start)
                                         .u64(8192))
-                                .bytes(Digests.sha256(parts.content().array())))),
+                                .bytes(Digests.sha256(content())))),
                         Reason.MALFORMED),
                 arguments("2^32-1 stretches", parts.memory(section("memory", 1, to -> to.u32(-1))), Reason.MALFORMED),
                 arguments("no machine", parts.machine(_ -> {}), Reason.MALFORMED),
