@@ -8,9 +8,8 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
-/// Pools of sandboxes of many kinds, each made when the first sandbox of its kind is taken, and closed when none has
-// been
-/// taken for a while, or when the templates of all hold too much memory.
+/// Pools of sandboxes of many kinds, each made when the first sandbox of its kind is taken, and
+/// closed when none has been taken for a while, or when the templates of all hold too much memory.
 ///
 /// ```java
 /// try (SandboxPools<SandboxSpec> pools = SandboxPools.ofSpecs()) {
@@ -47,9 +46,9 @@ public final class SandboxPools<K> implements AutoCloseable {
 
     /// Pools of sandboxes of other templates.
     ///
-    /// @param templates makes one for a key, for these pools alone: they close it. Called by the thread that is the
-    // first
-    ///     to take a sandbox of that kind; others that want one wait, and what it throws they are told too
+    /// @param templates makes one for a key, for these pools alone: they close it. Called by the
+    ///     thread that is the first to take a sandbox of that kind; others that want one wait, and
+    ///     what it throws they are told too
     public static <K> Builder<K> builder(Function<? super K, Template> templates) {
         return new Builder<>(templates);
     }

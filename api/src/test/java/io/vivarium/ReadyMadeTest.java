@@ -98,7 +98,8 @@ class ReadyMadeTest {
     @Test
     void eachSandboxOfAFileGoesOnFromTheWait(@TempDir Path directory) throws IOException {
         Path file = directory.resolve("template");
-        Command named = COUNTER.withEnv("NAME", "Jo").withWorkingDirectory("/tmp").withUser(0, 0);
+        Command named =
+                COUNTER.withEnv("NAME", "Jo").withWorkingDirectory("/tmp").withUser(0, 0);
         try (Template template = Template.of(SPEC).withProcess(named, process -> ask(process, "warm"))) {
             template.writeTo(file);
         }
@@ -109,7 +110,9 @@ class ReadyMadeTest {
                 GuestProcess process = sandbox.readyMade().getFirst();
                 assertThat(process.command()).isEqualTo(named);
                 assertThat(ask(process, "again")).isEqualTo("2 again");
-                assertThat(sandbox.exec("/bin/busybox", "echo", "beside").stdout().text())
+                assertThat(sandbox.exec("/bin/busybox", "echo", "beside")
+                                .stdout()
+                                .text())
                         .isEqualTo("beside\n");
                 process.stdin().close();
                 assertThat(process.waitFor().exitCode()).isEqualTo(7);

@@ -133,8 +133,7 @@ public final class Checkpoint implements AutoCloseable {
             Set<Integer> ids = new HashSet<>();
             for (SavedProcess process : processes) {
                 if (process.id() > lastProcess || !ids.add(process.id())) {
-                    throw StateReader.malformed(
-                            "process %d, of %d, or twice".formatted(process.id(), lastProcess));
+                    throw StateReader.malformed("process %d, of %d, or twice".formatted(process.id(), lastProcess));
                 }
             }
         }

@@ -7,9 +7,9 @@ import org.jspecify.annotations.Nullable;
 
 /// Ends what lasts longer than [#LIMIT_NANOS]: work that nearly always ends by itself before.
 ///
-/// A timer that is set and cancelled for each piece of work would wake its thread each time. As all have the same limit,
-/// the oldest is due first: the thread of this class sleeps until then, whatever began or ended meanwhile, and wakes at
-/// most once in that time.
+/// A timer that is set and cancelled for each piece of work would wake its thread each time. As all
+/// have the same limit, the oldest is due first: the thread of this class sleeps until then,
+/// whatever began or ended meanwhile, and wakes at most once in that time.
 final class Patience {
     /// 10 ms: many times what a short program takes, and no time for a person.
     static final long LIMIT_NANOS = 10_000_000;

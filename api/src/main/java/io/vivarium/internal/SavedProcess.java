@@ -34,8 +34,8 @@ record SavedProcess(
         }
     }
 
-    /// Writes it. Of the command, what the program was started with; how the host takes its output is not of interest any
-    /// more.
+    /// Writes it. Of the command, what the program was started with; how the host takes its output
+    /// is not of interest any more.
     void write(StateWriter to) {
         to.list(command.argv(), StateWriter::text);
         to.list(
@@ -43,10 +43,8 @@ record SavedProcess(
                 (StateWriter each, Map.Entry<String, String> variable) ->
                         each.text(variable.getKey()).text(variable.getValue()));
         write(to, command.workingDirectory(), StateWriter::text);
-        write(
-                to,
-                command.user(),
-                (StateWriter each, User user) -> each.u64(user.uid()).u64(user.gid()));
+        write(to, command.user(), (StateWriter each, User user) -> each.u64(user.uid())
+                .u64(user.gid()));
         to.flag(command.stdin() instanceof Stdin.Pipe).flag(command.mergedStderr());
         to.u32(id).u32(pid).u64(stdinCredit).flag(stdinEnded);
         stdout.write(to);

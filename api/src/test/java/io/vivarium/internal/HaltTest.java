@@ -32,9 +32,8 @@ class HaltTest {
     /// `HLT` (Intel SDM 2A)
     private static final byte HLT = (byte) 0xf4;
 
-    /// An interrupt arrives between `sti` and `hlt`, as where a hypervisor forgets that `sti` takes effect later: what
-    // it
-    /// announces is done all the same, here the host's greeting answered.
+    /// An interrupt arrives between `sti` and `hlt`, as where a hypervisor forgets that `sti` takes
+    /// effect later: what it announces is done all the same, here the host's greeting answered.
     @Test
     @NativeKvmOnly("de-privileged, KVM's emulator executes the two, one after the other")
     void anInterruptJustBeforeTheHaltEndsIt(@TempDir Path empty) {

@@ -96,8 +96,8 @@ public final class Density {
     ///
     /// @param available less of it is more taken: `MemAvailable`
     /// @param anonymous pages of processes
-    /// @param kernel slab, page tables (the guest's shadows among them), kernel stacks, per-processor and vmalloc
-    // memory
+    /// @param kernel slab, page tables (the guest's shadows among them), kernel stacks,
+    ///     per-processor and vmalloc memory
     private record HostMemory(long available, long anonymous, long kernel) {
         static HostMemory now() throws IOException {
             List<String> lines = Files.readAllLines(Path.of("/proc/meminfo"));

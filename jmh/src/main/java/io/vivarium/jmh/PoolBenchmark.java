@@ -28,9 +28,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// What a pristine sandbox of a pool costs by what is done in it: nothing, a program, a question to a process that
-// waits for
-/// it. With `-t max -bm thrpt -tu s`: requests per second of all processors.
+/// What a pristine sandbox of a pool costs by what is done in it: nothing, a program, a question to
+/// a process that waits for it. With `-t max -bm thrpt -tu s`: requests per second of all
+/// processors.
 ///
 /// Needs a static `/bin/busybox` on the host. The figures mean something only as ratios within one run.
 @State(Scope.Benchmark)

@@ -25,9 +25,9 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.stream.Stream;
 import org.jspecify.annotations.NullMarked;
 
-/// The same programs in pristine sandboxes of a pool, as processes of the host, and in the containers that this host
-// has,
-/// in turn in one run: `busybox echo`, and a Python that has to answer a question.
+/// The same programs in pristine sandboxes of a pool, as processes of the host, and in the
+/// containers that this host has, in turn in one run: `busybox echo`, and a Python that has to
+/// answer a question.
 ///
 /// Needs `/dev/kvm` and a static `/bin/busybox`. A peer that is not there is named and left out.
 @NullMarked

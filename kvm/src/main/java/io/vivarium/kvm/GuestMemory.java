@@ -177,10 +177,10 @@ public final class GuestMemory {
         }
     }
 
-    /// Gives the machine pages of its own now that it is about to write to: in one go, instead of one at a time when
-    // the
-    /// guest has read them first and the host has to ask every machine of this process to let go of what they
-    /// shared until then (`MADV_POPULATE_WRITE`, madvise(2)). The bytes stay what they are.
+    /// Gives the machine pages of its own now that it is about to write to: in one go, instead of
+    /// one at a time when the guest has read them first and the host has to ask every machine of
+    /// this process to let go of what they shared until then (`MADV_POPULATE_WRITE`, madvise(2)).
+    /// The bytes stay what they are.
     ///
     /// @param guestPhysicalAddress of the first, a multiple of 4096
     /// @param length bytes, a multiple of 4096

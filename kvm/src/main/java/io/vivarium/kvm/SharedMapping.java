@@ -6,9 +6,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
 
-/// A file that is mapped for reading once for all machines of this process that have it: the page tables of the host
-// are
-/// then filled once, and a mapping less for each machine is one less to be walked over whenever KVM makes the next.
+/// A file that is mapped for reading once for all machines of this process that have it: the page
+/// tables of the host are then filled once, and a mapping less for each machine is one less to be
+/// walked over whenever KVM makes the next.
 ///
 /// Thread-safe.
 final class SharedMapping {

@@ -391,9 +391,9 @@ public final class MemoryTemplate implements AutoCloseable {
         }
     }
 
-    /// Learns from a machine that has just started from it which of its pages machines write to at once. It does when
-    // there
-    /// has been one before: of many templates only one machine is ever made, which is not to wait for that.
+    /// Learns from a machine that has just started from it which of its pages machines write to at
+    /// once. It does when there has been one before: of many templates only one machine is ever
+    /// made, which is not to wait for that.
     ///
     /// @param pageMap of this process
     /// @param memory of a machine that was built with [#regions], and is not closed meanwhile

@@ -3,9 +3,8 @@ package io.vivarium.samples.functions;
 
 import io.vivarium.Memory;
 
-/// What is called: a program in some language that reads its input from standard input and writes its result to
-// standard
-/// output.
+/// What is called: a program in some language that reads its input from standard input and writes
+/// its result to standard output.
 final class Function {
     private final Kind kind;
     private final byte[] source;

@@ -16,8 +16,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/// A root file system of the interpreters that this host has: nothing has to be fetched. The shell is its static
-// busybox.
+/// A root file system of the interpreters that this host has: nothing has to be fetched. The shell
+/// is its static busybox.
 final class GuestRoot {
     /// Where the workers are in the guest.
     static final String WORKERS = "/workers";

@@ -9,8 +9,8 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/// What functions are written in. For each there is a worker, a program that waits for a function on its standard
-// input.
+/// What functions are written in. For each there is a worker, a program that waits for a function
+/// on its standard input.
 enum Language {
     /// Python 3.
     PYTHON3("worker.py", "/usr/bin/python3"),

@@ -33,8 +33,8 @@ public final class Load {
 
     /// Prints requests per second and how long they took.
     ///
-    /// @param args seconds, callers at a time, and the server's address, which may be left out: then one is started
-    // here
+    /// @param args seconds, callers at a time, and the server's address, which may be left out:
+    ///     then one is started here
     public static void main(String[] args) throws IOException, InterruptedException {
         int seconds = Integer.parseInt(args.length > 0 ? args[0] : "10");
         int callers = Integer.parseInt(args.length > 1 ? args[1] : "8");
