@@ -296,6 +296,7 @@ class ReadyMadeTest {
             """;
 
     @Test
+    @Tag("long")
     void anInterpreterIsWarm(@TempDir Path root) throws Exception {
         List<String> packages = List.of("python3-minimal", "libpython3-stdlib");
         assumeThat(DebianRoot.missing(packages))

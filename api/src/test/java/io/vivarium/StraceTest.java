@@ -3,6 +3,7 @@ package io.vivarium;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
@@ -61,6 +62,7 @@ class StraceTest {
 
     @Test
     void everyLineIsAsStraceWritesIt() throws IOException, InterruptedException {
+        assumeTrue(Files.isExecutable(Path.of("/usr/bin/strace")), "strace is not installed, which is compared with");
         List<String> inGuest = new ArrayList<>();
         ExecResult result =
                 sandbox.exec(Command.of("/calls").withWorkingDirectory("/work").onSystemCall(inGuest::add));

@@ -1,5 +1,4 @@
 /* An interactive shell in a terminal of its own, and the job control that is done by keys. */
-#include "say.h"
 #include <pty.h>
 #include <sys/wait.h>
 

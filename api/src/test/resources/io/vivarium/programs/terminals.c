@@ -1,5 +1,4 @@
 /* Pseudo-terminals: the line discipline, sizes, controlling terminals and job control of the groups behind them. */
-#include "say.h"
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
