@@ -273,9 +273,15 @@ public final class Pristine implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() throws IOException {
         for (AutoCloseable each : open.reversed()) {
-            each.close();
+            try {
+                each.close();
+            } catch (IOException | RuntimeException e) {
+                throw e;
+            } catch (Exception e) {
+                throw new IllegalStateException("it could not be closed: " + each, e);
+            }
         }
         files.close();
         Files.deleteIfExists(bundle.resolve("config.json"));
