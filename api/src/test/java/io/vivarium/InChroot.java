@@ -22,7 +22,7 @@ record InChroot(String stdout, String stderr, int exitCode) {
     /// Gives the root, which is its first argument, what a guest's kernel gives it, for as long as the program runs.
     private static final String FURNISH = """
             root=$1; shift
-            mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp" && mount -t tmpfs tmpfs "$root/dev" &&
+            mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp" && mount -t tmpfs -o mode=755 tmpfs "$root/dev" &&
                 mkdir "$root/dev/shm" && mount -t tmpfs tmpfs "$root/dev/shm" || exit 125
             for device in null zero full random urandom tty; do
                 : >"$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device" || exit 125

@@ -92,10 +92,17 @@ class StraceTest {
         Map<Integer, List<String>> threads = new TreeMap<>();
         Map<Integer, String> begun = new TreeMap<>();
         boolean started = false;
-        for (String line : lines) {
-            started |= line.startsWith(FIRST);
+        String cut = "";
+        for (String each : lines) {
+            started |= each.startsWith(FIRST);
+            if (!started) {
+                continue;
+            }
             // With a child on its way, strace may break a line of the parent's to say so.
-            if (!started || line.contains("strace: Process")) {
+            String line = cut + each;
+            int said = line.indexOf("strace: Process");
+            cut = said >= 0 ? line.substring(0, said) : "";
+            if (said >= 0) {
                 continue;
             }
             Matcher thread = THREAD.matcher(line);
