@@ -149,8 +149,8 @@ public final class Sandbox implements AutoCloseable {
 
     /// Saves it as it is, and goes on: the template has its files, its memory and its processes,
     /// each at the instruction that it was at. It stands still while the memory is copied that it
-    /// has written to since it was launched: some tenths of a millisecond, and as much for each MiB
-    /// (event `io.vivarium.Save` of the flight recorder).
+    /// has written to since it was launched; how long that was, and how much, tells the event
+    /// `io.vivarium.Save` of the flight recorder.
     ///
     /// Connections of its programs to the host, and the host's to them, are reset in the sandboxes
     /// that go on from the template, as those have a host's side of their own; in this one they
