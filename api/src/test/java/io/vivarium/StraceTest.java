@@ -11,13 +11,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -66,43 +69,71 @@ class StraceTest {
         List<String> inGuest = new ArrayList<>();
         ExecResult result =
                 sandbox.exec(Command.of("/calls").withWorkingDirectory("/work").onSystemCall(inGuest::add));
-        Path trace = Files.createTempFile("vivarium-test-", ".strace");
+        Path traces = Files.createTempDirectory("vivarium-test-");
         Path directory = Files.createTempDirectory("vivarium-test-");
         try {
             Process host = new ProcessBuilder(
-                            "strace", "-f", root.resolve("calls").toString())
+                            "strace",
+                            "-ff",
+                            "-o",
+                            traces.resolve("of").toString(),
+                            root.resolve("calls").toString())
                     .directory(directory.toFile())
                     .redirectInput(Path.of("/dev/null").toFile())
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                    .redirectError(trace.toFile())
                     .start();
             assertThat(host.waitFor()).isEqualTo(5);
-            List<String> onHost = Files.readAllLines(trace);
             assertThat(result.exitCode()).isEqualTo(5);
-            assertThat(byThread(inGuest)).isEqualTo(byThread(onHost));
+            assertThat(byThread(inGuest)).isEqualTo(ofFiles(traces));
         } finally {
-            Files.delete(trace);
+            for (Path file : files(traces)) {
+                Files.delete(file);
+            }
+            Files.delete(traces);
             Files.delete(directory);
         }
+    }
+
+    /// Those of strace: one for each thread, whose number ends its name, in the order of the numbers.
+    private static List<Path> files(Path traces) throws IOException {
+        try (Stream<Path> files = Files.list(traces)) {
+            return files.sorted(Comparator.comparing((Path file) ->
+                            Integer.valueOf(file.getFileName().toString().substring("of.".length()))))
+                    .toList();
+        }
+    }
+
+    private static List<List<String>> ofFiles(Path traces) throws IOException {
+        SortedMap<Integer, List<String>> threads = new TreeMap<>();
+        int id = 0;
+        for (Path file : files(traces)) {
+            boolean started = id > 0;
+            for (String line : Files.readAllLines(file)) {
+                started |= line.startsWith(FIRST);
+                if (started) {
+                    add(threads, id, line);
+                }
+            }
+            id++;
+        }
+        return List.copyOf(threads.values());
+    }
+
+    /// Signals of ended children are lines of their own: whether a child ends before its parent waits is theirs.
+    private static void add(SortedMap<Integer, List<String>> threads, int id, String line) {
+        int kind = line.startsWith("--- SIGCHLD") ? Integer.MAX_VALUE - id : id;
+        threads.computeIfAbsent(kind, _ -> new ArrayList<>()).add(masked(line));
     }
 
     /// The lines of each thread, in the order in which threads came; calls that another thread's line
     /// cut in two put together.
     private static List<List<String>> byThread(List<String> lines) {
-        Map<Integer, List<String>> threads = new TreeMap<>();
+        SortedMap<Integer, List<String>> threads = new TreeMap<>();
         Map<Integer, String> begun = new TreeMap<>();
         boolean started = false;
-        String cut = "";
-        for (String each : lines) {
-            started |= each.startsWith(FIRST);
+        for (String line : lines) {
+            started |= line.startsWith(FIRST);
             if (!started) {
-                continue;
-            }
-            // With a child on its way, strace may break a line of the parent's to say so.
-            String line = cut + each;
-            int said = line.indexOf("strace: Process");
-            cut = said >= 0 ? line.substring(0, said) : "";
-            if (said >= 0) {
                 continue;
             }
             Matcher thread = THREAD.matcher(line);
@@ -120,7 +151,7 @@ class StraceTest {
                 // Alone again, the parent has no prefix any more.
                 text = (before != null ? before : begun.values().iterator().next()) + resumed.group(1);
             }
-            threads.computeIfAbsent(id, _ -> new ArrayList<>()).add(masked(text));
+            add(threads, id, text);
         }
         return List.copyOf(threads.values());
     }
