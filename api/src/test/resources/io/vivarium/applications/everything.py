@@ -187,9 +187,7 @@ def signals():
     for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF):
         signal.signal(number, lambda n, frame: seen.append(signal.Signals(n).name))
     os.kill(os.getpid(), signal.SIGUSR1)
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
-    signal.pause()
-    for which in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+    for which in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         count = len(seen)
         signal.setitimer(which, 0.02)
         while len(seen) == count:

@@ -30,7 +30,7 @@ open my $pipe, '-|', 'seq', '1', '3' or die; print map { "piped $_" } <$pipe>; c
 local $SIG{USR1} = sub { print "USR1\n" }; kill USR1 => $$;
 local $SIG{ALRM} = sub { die "alarm\n" }; eval { alarm 1; select undef, undef, undef, 60; }; print $@; alarm 0;
 eval { setitimer(ITIMER_REAL, 0.01); 1 while 1 }; print $@;
-local $SIG{CHLD} = sub { while ((my $p = waitpid -1, WNOHANG) > 0) { print "reaped ", $? >> 8, "\n" } }; if (!fork) { POSIX::_exit(4) } usleep 1 until waitpid(-1, WNOHANG) == -1; $SIG{CHLD} = 'DEFAULT';
+my $reaped = 0; local $SIG{CHLD} = sub { while ((my $p = waitpid -1, WNOHANG) > 0) { print "reaped ", $? >> 8, "\n"; $reaped = 1 } }; if (!fork) { POSIX::_exit(4) } usleep 1 until $reaped; $SIG{CHLD} = 'DEFAULT';
 
 my $server = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', Proto => 'tcp') or die $@;
 if (!fork) { my $c = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $server->sockport) or die; print $c "over tcp\n"; close $c; POSIX::_exit(0) }
