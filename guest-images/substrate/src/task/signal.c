@@ -282,7 +282,8 @@ static long send(struct process *process, struct task *task, int signo, const si
 		traced |= candidate->trace;
 		waited_for |= (candidate->signals_waited & BIT(signo)) != 0;
 		blocked |= !task && candidate->signals_blocked & BIT(signo);
-		if (!task && (!receiver || !(candidate->signals_blocked & BIT(signo))))
+		/* The first that does not block it, the leader if it can, as on Linux: who sends it to himself has it when he is back. */
+		if (!task && (!receiver || (receiver->signals_blocked & ~candidate->signals_blocked & BIT(signo))))
 			receiver = candidate;
 	}
 	if (signal_ignored(process, signo) && !waited_for && !blocked) {

@@ -243,7 +243,7 @@ public final class Pristine implements AutoCloseable {
     /// Of this process, and of its children that have ended and been waited for (proc_pid_stat(5), fields 14 … 17).
     private static long cpuNanos() throws IOException {
         String stat = Files.readString(Path.of("/proc/self/stat"));
-        String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+        String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
         return Stream.of(fields[11], fields[12], fields[13], fields[14])
                         .mapToLong(Long::parseLong)
                         .sum()
