@@ -10,6 +10,7 @@ enum {
 	AREA_NOT_COPIED = 2, /* a forked process does not have it (MADV_DONTFORK) */
 	AREA_KERNEL = 8,     /* pages of the kernel's image (mm_map_kernel) */
 	AREA_WIPED = 4,      /* it finds zeroes there (MADV_WIPEONFORK) */
+	AREA_STACK = 16,     /* of the first thread: it grows down to where it is used */
 };
 
 struct area {
@@ -45,6 +46,8 @@ struct mm *mm_fork(struct mm *from);
 /* The processor forgets what it knows of the address space: entries lost a right. */
 void mm_flush_all(struct mm *mm);
 struct area *mm_area(struct mm *mm, u64 address);
+/* The first thread's stack, with room for so many bytes: the rest comes as it is used, up to RLIMIT_STACK. 0 or -ENOMEM. */
+long mm_map_stack(struct mm *mm, u64 bytes);
 /* Maps all pages of a range that is mapped already, filled with what a program would find there. */
 bool mm_populate(struct mm *mm, u64 start, u64 end, bool write);
 /* Reads the memory of a program that need not be the running one: bytes, short at the first hole, -EFAULT for none. */

@@ -61,10 +61,10 @@ char *kstrndup(const char *s, size_t n);
 struct node;
 struct mm;
 
-/*
- * What backs a file mapping. `node` is held by the mapping; its frames come from node_frame() (fs.h).
- */
-struct mm *mm_new(void);
+/* RLIMIT_STACK of programs that the host starts, bytes; as on Linux. */
+#define STACK_LIMIT (8UL << 20)
+/* Mappings leave room below the stack for one of that limit. */
+struct mm *mm_new(u64 stack_limit);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
 void mm_switch(struct mm *mm);

@@ -20,10 +20,30 @@ struct mm;
 struct node;
 struct agent_process;
 
+/* Supplementary groups (credentials(7)), never changed once they are somebody's. */
+struct group_list {
+	u32 refs;
+	u32 count;
+	u32 ids[]; /* ascending */
+};
+
 struct credentials {
 	u32 uid, euid, suid, fsuid;
 	u32 gid, egid, sgid, fsgid;
+	struct group_list *groups; /* held; NULL: none */
 };
+
+/* NULL is none. */
+struct group_list *group_list_get(struct group_list *groups);
+void group_list_put(struct group_list *groups);
+
+static inline bool group_list_has(const struct group_list *groups, u32 gid)
+{
+	for (u32 i = 0; groups && i < groups->count; i++)
+		if (groups->ids[i] == gid)
+			return true;
+	return false;
+}
 
 /* How a process ended, for its parent and for the host. */
 struct exit_report {

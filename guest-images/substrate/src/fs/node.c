@@ -29,6 +29,12 @@ u32 fs_gid(void)
 	return cred ? cred->fsgid : 0;
 }
 
+bool fs_in_group(u32 gid)
+{
+	const struct credentials *cred = credentials();
+	return fs_gid() == gid || (cred && group_list_has(cred->groups, gid));
+}
+
 static void init_contents(struct node *node)
 {
 	if (is_dir(node)) {
@@ -275,7 +281,7 @@ void node_accessed(struct node *node)
 
 u32 privileges_to_drop(const struct node *node)
 {
-	bool group_too = (node->mode & S_IXGRP) || (fs_uid() != 0 && fs_gid() != node->gid);
+	bool group_too = (node->mode & S_IXGRP) || (fs_uid() != 0 && !fs_in_group(node->gid));
 
 	return S_ISUID | (group_too ? S_ISGID : 0);
 }
@@ -286,26 +292,21 @@ void node_drop_privileges(struct node *node)
 		node->mode &= ~privileges_to_drop(node);
 }
 
-long permission_as(const struct node *node, u32 may, u32 uid, u32 gid)
+long node_permission(const struct node *node, u32 may)
 {
 	u32 bits;
 
-	if (uid == 0) {
+	if (fs_uid() == 0) {
 		if ((may & MAY_EXEC) && !is_dir(node) && !(node->mode & 0111))
 			return -EACCES;
 		return 0;
 	}
 	bits = node->mode;
-	if (node->uid == uid)
+	if (node->uid == fs_uid())
 		bits >>= 6;
-	else if (node->gid == gid)
+	else if (fs_in_group(node->gid))
 		bits >>= 3;
 	return may & ~bits & 7 ? -EACCES : 0;
-}
-
-long node_permission(const struct node *node, u32 may)
-{
-	return permission_as(node, may, fs_uid(), fs_gid());
 }
 
 const char *node_target(struct node *link)

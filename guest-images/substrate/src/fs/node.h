@@ -141,11 +141,12 @@ void node_accessed(struct node *node); /* relatime */
 void node_drop_privileges(struct node *node);
 /* Its group's rights go with the owner's: S_ISGID if that means anything to the current task. */
 u32 privileges_to_drop(const struct node *node);
-long permission_as(const struct node *node, u32 may, u32 uid, u32 gid);
 /* The text of a symbolic link, terminated and the node's own, or ERR_PTR. Not for links with ops->readlink. */
 const char *node_target(struct node *link);
 u32 fs_uid(void);
 u32 fs_gid(void);
+/* Is the current task in the group, as its own or as a supplementary one? */
+bool fs_in_group(u32 gid);
 
 /* ---- tree.c ---- */
 

@@ -445,7 +445,10 @@ long print_status(struct text *t, u32 pid)
 	            process_parent_pid(p));
 	text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid,
 	            c->fsgid);
-	text_printf(t, "FDSize:\t64\nGroups:\t \nNStgid:\t%u\nNSpid:\t%u\n", p->pid, p->pid);
+	text_printf(t, "FDSize:\t64\nGroups:\t");
+	for (u32 i = 0; c->groups && i < c->groups->count; i++)
+		text_printf(t, "%u ", c->groups->ids[i]);
+	text_printf(t, "%s\nNStgid:\t%u\nNSpid:\t%u\n", c->groups ? "" : " ", p->pid, p->pid);
 	text_printf(t, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\n", kib(a.virtual_pages), kib(a.virtual_pages));
 	text_printf(t, "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n", kib(MAX(a.resident_pages, p->max_resident >> PAGE_SHIFT)),
 	            kib(a.resident_pages));

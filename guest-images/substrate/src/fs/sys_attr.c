@@ -40,7 +40,7 @@ static long change_mode(struct node *node, u32 mode)
 	if ((fs_uid() != 0 && fs_uid() != node->uid) || made_up(node))
 		return -EPERM;
 	mode &= 07777;
-	if (fs_uid() != 0 && fs_gid() != node->gid)
+	if (fs_uid() != 0 && !fs_in_group(node->gid))
 		mode &= ~(u32)S_ISGID;
 	node->mode = (node->mode & S_IFMT) | mode;
 	node_touch_ctime(node);
@@ -101,7 +101,7 @@ static long change_owner(struct node *node, u32 uid, u32 gid)
 	if (me != 0) {
 		if (uid != NO_CHANGE && (me != node->uid || uid != node->uid))
 			return -EPERM;
-		if (gid != NO_CHANGE && (me != node->uid || (gid != fs_gid() && gid != node->gid)))
+		if (gid != NO_CHANGE && (me != node->uid || (!fs_in_group(gid) && gid != node->gid)))
 			return -EPERM;
 		if (me != node->uid && (node->mode & privileges_to_drop(node)) && !is_dir(node))
 			return -EPERM;

@@ -96,7 +96,7 @@ static bool copy_areas(struct mm *from, struct mm *to)
 
 struct mm *mm_fork(struct mm *from)
 {
-	struct mm *to = mm_new();
+	struct mm *to = mm_new(0);
 	if (!to)
 		return NULL;
 	to->map_top = to->full_above = from->map_top;

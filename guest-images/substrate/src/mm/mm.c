@@ -6,6 +6,7 @@
  * mapped around a fault as well: pages of files that are used in place, and frames of RAM that were never touched.
  */
 #include <linux/mman.h>
+#include <linux/resource.h>
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 #include <substrate/area.h>
@@ -25,12 +26,22 @@
 #define FAULT_AROUND 64
 #define MAX_AREAS 65530 /* vm.max_map_count */
 #define MMAP_MIN_ADDR 0x10000UL
-/* The stack's place; mappings go below it (as mmap_base does on Linux, a gap for stack growth included). */
-#define STACK_GAP (16UL << 20)
+/* The stack's place; mappings go below it, a gap for its growth included that is as large as on Linux (mmap_base). */
+#define STACK_GAP_MIN (128UL << 20)
+#define STACK_GAP_MAX (TASK_SIZE / 6 * 5)
+/* What a stack has at first beyond what is on it, and what it grows by, so that not every page of it is a fault. */
+#define STACK_STEP (FAULT_AROUND * PAGE_SIZE)
+/* Between a stack and what is mapped below it (stack_guard_gap). */
+#define STACK_GUARD (256 * PAGE_SIZE)
 
 static struct mm *active;
 
-struct mm *mm_new(void)
+static u64 limit(u32 resource)
+{
+	return current && current->process ? current->process->rlimit[resource][0] : RLIM_INFINITY;
+}
+
+struct mm *mm_new(u64 stack_limit)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));
 	if (!mm)
@@ -44,7 +55,8 @@ struct mm *mm_new(void)
 	u64 random;
 	random_bytes(&random, sizeof(random));
 	mm->stack_top = TASK_SIZE - PAGE_SIZE - (random & 0x3ff) * PAGE_SIZE;
-	mm->map_top = mm->stack_top - STACK_GAP - (random >> 32 & 0xfff) * PAGE_SIZE;
+	u64 gap = MIN(MAX(stack_limit, STACK_GAP_MIN), STACK_GAP_MAX);
+	mm->map_top = mm->stack_top - ALIGN_DOWN(gap, PAGE_SIZE) - (random >> 32 & 0xfff) * PAGE_SIZE;
 	mm->full_above = mm->map_top;
 	return mm;
 }
@@ -269,6 +281,39 @@ static bool hopeless(u64 length, int prot, int flags)
 	return prot & PROT_WRITE && !(flags & (MAP_NORESERVE | MAP_SHARED)) && length >> PAGE_SHIFT > frames_total();
 }
 
+/* Bytes of a range that are mapped. */
+static u64 covered(const struct mm *mm, u64 address, u64 end)
+{
+	u64 bytes = 0;
+	for (u32 i = area_index(mm, address); i < mm->area_count && area_at(mm, i)->start < end; i++)
+		bytes += MIN(area_at(mm, i)->end, end) - MAX(area_at(mm, i)->start, address);
+	return bytes;
+}
+
+/* As Linux counts data: private, writable, and no stack. */
+static bool is_data(int prot, u32 flags)
+{
+	return prot & PROT_WRITE && !(flags & (AREA_SHARED | AREA_STACK));
+}
+
+static u64 data_bytes(const struct mm *mm)
+{
+	u64 bytes = 0;
+	for (u32 i = 0; i < mm->area_count; i++)
+		if (is_data(area_at(mm, i)->prot, area_at(mm, i)->flags))
+			bytes += area_at(mm, i)->end - area_at(mm, i)->start;
+	return bytes;
+}
+
+/* RLIMIT_AS and RLIMIT_DATA (getrlimit(2)): may there be so much more? */
+static bool may_grow(const struct mm *mm, u64 bytes, u64 data)
+{
+	u64 most = limit(RLIMIT_AS), most_data = limit(RLIMIT_DATA);
+	if (bytes > most || mm->mapped > most - bytes)
+		return false;
+	return !data || most_data == RLIM_INFINITY || (data <= most_data && data_bytes(mm) <= most_data - data);
+}
+
 long mm_map(struct mm *mm, u64 address, u64 length, int prot, int flags, struct node *node, u64 offset)
 {
 	bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
@@ -292,7 +337,8 @@ long mm_map(struct mm *mm, u64 address, u64 length, int prot, int flags, struct 
 		if (!address)
 			return -ENOMEM;
 	}
-	if (area_reserve(mm, 3))
+	u64 new = length - (fixed ? covered(mm, address, address + length) : 0);
+	if (!may_grow(mm, new, is_data(prot, flags & MAP_SHARED ? AREA_SHARED : 0) ? length : 0) || area_reserve(mm, 3))
 		return -ENOMEM;
 	if (fixed) {
 		long error = mm_unmap(mm, address, length);
@@ -405,6 +451,18 @@ long mm_mark(struct mm *mm, u64 address, u64 length, u32 set, u32 clear)
 	return 0;
 }
 
+/* What a range has in data with that protection and has not yet. */
+static u64 data_of_change(const struct mm *mm, u64 address, u64 end, int prot)
+{
+	u64 bytes = 0;
+	for (u32 i = area_index(mm, address); i < mm->area_count && area_at(mm, i)->start < end; i++) {
+		const struct area *area = area_at(mm, i);
+		if (is_data(prot, area->flags) && !is_data(area->prot, area->flags))
+			bytes += MIN(area->end, end) - MAX(area->start, address);
+	}
+	return bytes;
+}
+
 long mm_protect(struct mm *mm, u64 address, u64 length, int prot)
 {
 	if (address & ~PAGE_MASK)
@@ -413,7 +471,7 @@ long mm_protect(struct mm *mm, u64 address, u64 length, int prot)
 	if (!range_ok(address, length))
 		return -ENOMEM;
 	u64 end = address + length;
-	if (!cut_out(mm, address, end))
+	if (!may_grow(mm, 0, data_of_change(mm, address, end, prot)) || !cut_out(mm, address, end))
 		return -ENOMEM;
 	for (u32 i = area_index(mm, address); i < mm->area_count && area_at(mm, i)->start < end; i++) {
 		if (area_at(mm, i)->prot == prot)
@@ -544,10 +602,39 @@ static bool make_own(struct mm *mm, const struct area *area, u64 address, pte_t 
 	return true;
 }
 
+long mm_map_stack(struct mm *mm, u64 bytes)
+{
+	u64 length = MIN(ALIGN_UP(bytes, PAGE_SIZE) + STACK_STEP, MAX(ALIGN_DOWN(limit(RLIMIT_STACK), PAGE_SIZE), ALIGN_UP(bytes, PAGE_SIZE)));
+	if (!may_grow(mm, length, 0) || area_reserve(mm, 1))
+		return -ENOMEM;
+	struct area area = { .start = mm->stack_top - length, .end = mm->stack_top, .prot = PROT_READ | PROT_WRITE, .flags = AREA_STACK };
+	area_insert(mm, area_index(mm, area.start), &area);
+	return 0;
+}
+
+/* The stack grows down to an address below it, if it may; the area that has the address, or NULL. */
+static const struct area *grow_stack(struct mm *mm, u64 address)
+{
+	u32 i = area_index(mm, address);
+	struct area *stack = i < mm->area_count ? area_at(mm, i) : NULL;
+	if (!stack || !(stack->flags & AREA_STACK))
+		return NULL;
+	u64 below = i > 0 ? area_at(mm, i - 1)->end + STACK_GUARD : MMAP_MIN_ADDR;
+	u64 lowest = stack->end - MIN(ALIGN_DOWN(limit(RLIMIT_STACK), PAGE_SIZE), stack->end);
+	u64 start = MAX(ALIGN_DOWN(address, STACK_STEP), MAX(below, lowest));
+	if (address < start || !may_grow(mm, stack->start - start, 0))
+		return NULL;
+	mm->mapped += stack->start - start;
+	stack->start = start;
+	return stack;
+}
+
 bool mm_fault(struct mm *mm, u64 address, u32 access, struct fault_result *result)
 {
 	const struct area *area = mm_area(mm, address);
 	bool write = access & FAULT_WRITE;
+	if (!area)
+		area = grow_stack(mm, address);
 	if (!area)
 		return false;
 	int need = write ? PROT_WRITE : access & FAULT_EXEC ? PROT_EXEC : PROT_READ | PROT_WRITE | PROT_EXEC;
@@ -676,7 +763,10 @@ long mm_remap(struct mm *mm, u64 address, u64 old_length, u64 new_length, int fl
 	if (fixed && new_address < address + old_length && address < new_address + new_length)
 		return -EINVAL;
 	struct node *node = area.node ? node_get(area.node) : NULL;
+	/* What goes makes room for what comes. */
+	mm->mapped -= old_length;
 	long to = mm_map(mm, fixed ? new_address : 0, new_length, area.prot, map_flags | (fixed ? MAP_FIXED : 0), node, offset);
+	mm->mapped += old_length;
 	if (to >= 0) {
 		if (move_pages(mm, address, (u64)to, MIN(old_length, new_length)))
 			mm_unmap(mm, address, old_length);

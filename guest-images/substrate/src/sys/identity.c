@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who the process is: numbers, users, groups. */
 #include <linux/capability.h>
+#include <linux/limits.h>
 #include <substrate/err.h>
+#include <substrate/mm.h>
 #include <substrate/syscall.h>
 #include <substrate/task.h>
 #include <substrate/uaccess.h>
@@ -65,17 +67,80 @@ SYSCALL_DEFINE3(getresgid, u32 __user *, real, u32 __user *, effective, u32 __us
 	return put_three(values, real, effective, saved);
 }
 
-/* No supplementary groups. */
+struct group_list *group_list_get(struct group_list *groups)
+{
+	if (groups)
+		groups->refs++;
+	return groups;
+}
+
+void group_list_put(struct group_list *groups)
+{
+	if (groups && --groups->refs == 0)
+		kfree(groups);
+}
+
 SYSCALL_DEFINE2(getgroups, int, size, u32 __user *, list)
 {
-	(void)list;
-	return size < 0 ? -EINVAL : 0;
+	const struct group_list *groups = cred()->groups;
+	u32 count = groups ? groups->count : 0;
+	if (size < 0 || (size > 0 && (u32)size < count))
+		return -EINVAL;
+	if (size > 0 && count > 0 && copy_to_user(list, groups->ids, count * sizeof(*groups->ids)))
+		return -EFAULT;
+	return count;
+}
+
+static void swap(u32 *a, u32 *b)
+{
+	u32 value = *a;
+	*a = *b;
+	*b = value;
+}
+
+/* The largest of a heap of `count` goes down to where it belongs. */
+static void sift(u32 *ids, u32 at, u32 count)
+{
+	for (u32 child; (child = 2 * at + 1) < count; at = child) {
+		if (child + 1 < count && ids[child + 1] > ids[child])
+			child++;
+		if (ids[at] >= ids[child])
+			return;
+		swap(&ids[at], &ids[child]);
+	}
+}
+
+static void sort(u32 *ids, u32 count)
+{
+	for (u32 at = count / 2; at-- > 0;)
+		sift(ids, at, count);
+	while (count > 1) {
+		swap(&ids[0], &ids[--count]);
+		sift(ids, 0, count);
+	}
 }
 
 SYSCALL_DEFINE2(setgroups, u64, size, const u32 __user *, list)
 {
-	(void)list;
-	return cred()->euid ? -EPERM : size ? -EINVAL : 0;
+	if (cred()->euid)
+		return -EPERM;
+	if (size > NGROUPS_MAX)
+		return -EINVAL;
+	struct group_list *groups = size ? kmalloc(sizeof(*groups) + size * sizeof(*groups->ids)) : NULL;
+	if (size && !groups)
+		return -ENOMEM;
+	if (size && copy_from_user(groups->ids, list, size * sizeof(*groups->ids))) {
+		kfree(groups);
+		return -EFAULT;
+	}
+	if (groups) {
+		groups->refs = 1;
+		groups->count = (u32)size;
+		sort(groups->ids, groups->count);
+	}
+	group_list_put(cred()->groups);
+	cred()->groups = groups;
+	return 0;
 }
 
 /* One of the three ids of a kind, as setresuid(2) has the rules: root anything, others what they already are. */

@@ -115,6 +115,7 @@ static struct process *process_copy(const struct clone_request *request)
 	process->parent = request->flags & CLONE_PARENT ? parent->parent : current->process;
 	process->exit_signal = request->flags & CLONE_PARENT ? parent->exit_signal : request->exit_signal;
 	process->cred = parent->cred;
+	group_list_get(process->cred.groups);
 	process->executable = parent->executable ? node_get(parent->executable) : NULL;
 	memcpy(process->name, parent->name, sizeof(process->name));
 	process->args_start = parent->args_start;

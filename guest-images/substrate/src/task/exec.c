@@ -4,6 +4,7 @@
 #include <linux/elf.h>
 #include <linux/limits.h>
 #include <linux/mman.h>
+#include <linux/resource.h>
 #include <substrate/area.h>
 #include <substrate/cpu.h>
 #include <substrate/err.h>
@@ -23,8 +24,6 @@
 #define MAX_PHDRS 128
 #define MAX_SCRIPTS 4      /* interpreters that are scripts themselves, as in Linux */
 #define MAX_ARGS 65536
-#define MAX_ARG_BYTES (2UL << 20) /* a quarter of the stack, as in Linux */
-#define STACK_SIZE (8UL << 20)
 #define PIE_BASE 0x555555554000UL
 #define MAY_EXEC 1
 /* Written segments and zero memory up to this size are filled beforehand; larger ones page by page as they are used. */
@@ -376,26 +375,31 @@ static size_t argument_bytes(const struct program *p)
 	return bytes;
 }
 
+/* A quarter of the stack, within bounds (execve(2), "Limits on size of arguments and environment"). */
+static u64 most_argument_bytes(void)
+{
+	return MAX(MIN(current->process->rlimit[RLIMIT_STACK][0] / 4, 6UL << 20), 128UL << 10);
+}
+
 /* Words of the initial stack, from argc up (System V ABI AMD64, 3.4.1). */
 static long build_stack(struct program *p, struct process *process, struct mm *mm, const struct loaded *elf,
                         const struct loaded *interpreter, u64 *sp)
 {
 	u32 argc = argument_count(p);
 	size_t bytes = argument_bytes(p);
-	if (argc > MAX_ARGS || p->envc > MAX_ARGS || bytes > MAX_ARG_BYTES)
-		return refuse(p, -E2BIG, "arguments and environment of %lu bytes, more than %lu", bytes, MAX_ARG_BYTES);
-	long at = mm_map(mm, mm->stack_top - STACK_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE,
-	                 MAP_PRIVATE | MAP_FIXED_NOREPLACE, NULL, 0);
-	if (at < 0)
-		return at;
+	if (argc > MAX_ARGS || p->envc > MAX_ARGS || bytes > most_argument_bytes())
+		return refuse(p, -E2BIG, "arguments and environment of %lu bytes, more than %lu", bytes, most_argument_bytes());
+	u32 words = 1 + argc + 1 + p->envc + 1;
+	u64 used = ALIGN_UP(bytes + (words + 64) * sizeof(u64), PAGE_SIZE) + 2 * PAGE_SIZE;
+	long mapped = mm_map_stack(mm, used);
+	if (mapped < 0)
+		return mapped;
 	long vdso = vdso_map(mm);
 	if (vdso < 0)
 		return vdso;
-	u32 words = 1 + argc + 1 + p->envc + 1;
 	u64 *vector = kmalloc((words + 2 * 24) * sizeof(u64));
 	if (!vector)
 		return -ENOMEM;
-	u64 used = ALIGN_UP(bytes + (words + 64) * sizeof(u64), PAGE_SIZE) + 2 * PAGE_SIZE;
 	/* All of it: see map_segment. */
 	if (!mm_populate(mm, mm->stack_top - used, mm->stack_top, true)) {
 		kfree(vector);
@@ -592,7 +596,7 @@ static long copy_strings(u64 user, char ***strings, u32 *count, size_t *bytes)
 		}
 		ssize_t n = strncpy_from_user(text, (char *)address, 128UL << 10);
 		*bytes += n > 0 ? n : 0;
-		if (n < 0 || *bytes > MAX_ARG_BYTES) {
+		if (n < 0 || *bytes > most_argument_bytes()) {
 			error = n == -EFAULT ? -EFAULT : -E2BIG;
 			break;
 		}
@@ -644,7 +648,7 @@ static void become(struct program *p, struct mm *mm, const struct pt_regs *start
 static long exec_replace(struct program *p)
 {
 	struct pt_regs start;
-	struct mm *mm = mm_new();
+	struct mm *mm = mm_new(current->process->rlimit[RLIMIT_STACK][0]);
 	if (!mm)
 		return -ENOMEM;
 	mm_switch(mm);

@@ -240,6 +240,7 @@ void process_free(struct process *process)
 	list_remove(&process->sibling);
 	pidfds_forget(process);
 	process_strip(process);
+	group_list_put(process->cred.groups);
 	kfree(process);
 }
 
@@ -253,7 +254,7 @@ static void limits_init(struct process *process)
 {
 	for (int i = 0; i < 16; i++)
 		process->rlimit[i][0] = process->rlimit[i][1] = ~0UL;
-	process->rlimit[RLIMIT_STACK][0] = 8UL << 20;
+	process->rlimit[RLIMIT_STACK][0] = STACK_LIMIT;
 	process->rlimit[RLIMIT_CORE][0] = 0;
 	process->rlimit[RLIMIT_NOFILE][0] = 1024;
 	process->rlimit[RLIMIT_NOFILE][1] = 1UL << 20;
@@ -287,7 +288,7 @@ struct process *process_new(struct sigaction_table *signals)
 
 static void set_identity(struct credentials *cred, u32 uid, u32 gid)
 {
-	*cred = (struct credentials){ uid, uid, uid, uid, gid, gid, gid, gid };
+	*cred = (struct credentials){ uid, uid, uid, uid, gid, gid, gid, gid, NULL };
 }
 
 /* A spawn under way: the new task does it on its own stack and comes back to the spawner. */
@@ -304,7 +305,7 @@ static struct task *spawn_task(struct process *process, struct spawn_call *call)
 	struct task *task = task_new(process);
 	if (!task)
 		return NULL;
-	task->mm = mm_new();
+	task->mm = mm_new(STACK_LIMIT);
 	task->files = fd_table_new();
 	task->fs = fs_context_new();
 	task->trace = call->request->trace;
