@@ -79,7 +79,8 @@ struct kernel {
 	u64 seed[4];
 	char log[4096]; /* what printk said */
 	int wakes;
-	/* Called when a task waits and devices_poll has nothing: the outside world's turn. False: a signal arrives. */
+	/* Called when a task waits and devices_poll has nothing: the outside world's turn. False: the task's deadline has
+	 * come or, when it has none, a signal. */
 	bool (*outside)(void);
 	bool quiet_wakes; /* what happens outside is another task's doing: it needs no interrupt */
 	int last_signal;
