@@ -20,7 +20,7 @@ $(BUILD)/test/vsock/%.o: src/net/%.c $(wildcard include/substrate/*.h src/net/*.
 	@mkdir -p $(@D)
 	$(CC) $(net_test_flags) -c -o $@ $<
 
-$(BUILD)/test/vsock_test: $(VSOCK_TEST_SOURCES) $(VSOCK_TEST_SOCKETS) test/vsock_shim.h $(wildcard src/net/*.h) $(AGENT_TEST_HEADERS)
+$(BUILD)/test/vsock_test: $(VSOCK_TEST_SOURCES) $(VSOCK_TEST_SOCKETS) $(wildcard src/net/*.h) $(AGENT_TEST_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(AGENT_TEST_CFLAGS) -o $@ $(VSOCK_TEST_SOURCES) $(VSOCK_TEST_SOCKETS)
 

@@ -13,6 +13,7 @@
 #include <substrate/scheduler.h>
 #include <substrate/syscall.h>
 #include <substrate/time.h>
+#include <substrate/timer.h>
 #include <substrate/uaccess.h>
 
 /* <unistd.h> and <sys/wait.h> do not get along with the kernel's own types. */
@@ -190,6 +191,38 @@ void frames_when_short(bool (*take_back)(void))
 	kernel.take_back = take_back;
 }
 
+/* The blocks for reports are of this memory. */
+u32 frames_take_free(u32 *blocks, u32 most, u32 frames)
+{
+	u32 count = 0;
+	for (u32 taken = 0; count < most && taken < frames && kernel.free_count > 0; taken += frames_in_block(blocks[count++]))
+		blocks[count] = kernel.free_blocks[--kernel.free_count];
+	return count;
+}
+
+void frames_give_back(const u32 *blocks, u32 count, bool reported)
+{
+	for (u32 i = count; i-- > 0;) {
+		if (!reported)
+			kernel.free_blocks[kernel.free_count++] = blocks[i];
+		else
+			kernel.reported += frames_in_block(blocks[i]);
+	}
+}
+
+u32 frames_in_block(u32 first)
+{
+	return first % 8 == 0 && kernel.large_block ? kernel.large_block : 1;
+}
+
+u64 frames_reportable(void)
+{
+	u64 frames = 0;
+	for (u32 i = 0; i < kernel.free_count; i++)
+		frames += frames_in_block(kernel.free_blocks[i]);
+	return frames;
+}
+
 u64 frames_total(void) { return MEMORY_FRAMES; }
 u64 frames_free_now(void) { return kernel.spare; }
 u64 frames_available(void) { return kernel.spare + kernel.lent; }
@@ -276,6 +309,47 @@ void random_reseed(const void *seed, size_t n)
 {
 	CHECK_EQ(n, sizeof(kernel.seed));
 	memcpy(kernel.seed, seed, n);
+}
+
+/* ---- time ---- */
+
+static struct list timers = LIST_INIT(timers);
+
+u64 deadline_after(u64 ns)
+{
+	return ns;
+}
+
+void timer_init(struct timer *timer, void (*expired)(struct timer *timer))
+{
+	list_init(&timer->link);
+	timer->expired = expired;
+}
+
+void timer_arm(struct timer *timer, u64 deadline)
+{
+	timer_disarm(timer);
+	timer->deadline = deadline;
+	list_push_back(&timers, &timer->link);
+}
+
+void timer_disarm(struct timer *timer)
+{
+	list_remove(&timer->link);
+}
+
+u32 timers_run_out(void)
+{
+	struct list *last = timers.prev;
+	u32 count = 0;
+
+	for (bool more = !list_empty(&timers); more; count++) {
+		struct timer *timer = list_first(&timers, struct timer, link);
+		more = &timer->link != last;
+		timer_disarm(timer);
+		timer->expired(timer);
+	}
+	return count;
 }
 
 /* ---- waiting ---- */

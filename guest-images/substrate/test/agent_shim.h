@@ -64,6 +64,9 @@ extern char panic_message[512];
 
 u64 test_random(void);
 
+/* The time of every timer that is armed comes, once. How many there were. */
+u32 timers_run_out(void);
+
 /* ---- the kernel ---- */
 
 #define WINDOW_BASE 0xd0000000UL
@@ -74,6 +77,9 @@ struct kernel {
 	long allocated;       /* blocks and frames that are out */
 	u32 spare, lent;      /* frames for the balloon, and in it; they have the numbers from 1000 */
 	bool (*take_back)(void);
+	u32 free_blocks[4096], free_count; /* first frames of free blocks, for reports */
+	u32 large_block;                    /* frames of a block whose first is a multiple of 8; of all others, and if this is 0, 1 */
+	u32 reported;                       /* frames that the host has taken */
 	bool powered_off;
 	u64 realtime;
 	u64 seed[4];

@@ -1,52 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vsock_shim.h"
+#include "agent_shim.h"
 
 #include <substrate/random.h>
-#include <substrate/time.h>
-#include <substrate/timer.h>
 #include <substrate/uaccess.h>
 
 #include "../src/net/rights.h"
 #include "../src/net/socket.h"
-
-/* ---- time ---- */
-
-static struct list timers = LIST_INIT(timers);
-
-u64 deadline_after(u64 ns)
-{
-	return ns;
-}
-
-void timer_init(struct timer *timer, void (*expired)(struct timer *timer))
-{
-	list_init(&timer->link);
-	timer->expired = expired;
-}
-
-void timer_arm(struct timer *timer, u64 deadline)
-{
-	timer_disarm(timer);
-	timer->deadline = deadline;
-	list_push_back(&timers, &timer->link);
-}
-
-void timer_disarm(struct timer *timer)
-{
-	list_remove(&timer->link);
-}
-
-u32 timers_run_out(void)
-{
-	u32 count = 0;
-
-	for (; !list_empty(&timers); count++) {
-		struct timer *timer = list_first(&timers, struct timer, link);
-		timer_disarm(timer);
-		timer->expired(timer);
-	}
-	return count;
-}
 
 void random_bytes(void *buf, size_t n)
 {

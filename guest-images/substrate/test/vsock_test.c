@@ -13,7 +13,7 @@
 #include "../src/net/socket.h"
 #include "../src/virtio/virtio.h"
 #include "../src/virtio/vsock.h"
-#include "vsock_shim.h"
+#include "agent_shim.h"
 
 enum { RECEIVE, TRANSMIT, EVENT };
 #define GUEST 3
