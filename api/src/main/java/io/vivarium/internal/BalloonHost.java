@@ -64,8 +64,8 @@ public final class BalloonHost {
     /// Has the guest give the host all memory that it does not use; the guest can have it back whenever it wants.
     ///
     /// @param most bytes that it has
-    /// @return how many bytes went back to the host since the last call, those included that the guest reported by
-    // itself
+    /// @return how many bytes went back to the host since the last call, those included that the
+    ///     guest reported by itself
     /// @throws ExecInterruptedException if this thread is interrupted
     /// @throws SandboxException if the guest has ended, or does not answer
     public long reclaim(long most) {

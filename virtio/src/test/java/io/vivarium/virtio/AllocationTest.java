@@ -133,9 +133,8 @@ final class AllocationTest {
         }
     }
 
-    /// What one pread(2) makes in the JDK: `java.lang.foreign` slices the memory for `errno` on each call, and a
-    // compiler
-    /// does away with that if it can.
+    /// What one pread(2) makes in the JDK: `java.lang.foreign` slices the memory for `errno` on each
+    /// call, and a compiler does away with that if it can.
     private static long allocatedByReads(HostFile file, int count) {
         MemorySegment target = Arena.ofAuto().allocate(VirtioBlock.SECTOR);
         return allocatedByARound(() -> {
@@ -145,7 +144,8 @@ final class AllocationTest {
         });
     }
 
-    /// A read of a sector that is in the overlay, and one that is in the base, in one request: two calls of the host's.
+    /// A read of a sector that is in the overlay, and one that is in the base, in one request: two
+    /// calls of the host's.
     @Test
     void readsOfADisk() {
         long capacity = 1 << 20;
