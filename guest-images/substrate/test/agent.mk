@@ -12,11 +12,24 @@ $(AGENT_TESTS): $(BUILD)/test/%: test/%.c $(AGENT_TEST_COMMON) $(AGENT_TEST_HEAD
 	@mkdir -p $(@D)
 	$(CC) $(AGENT_TEST_CFLAGS) -o $@ $< $(AGENT_TEST_COMMON)
 
+# Sockets are the kernel's own sources, which do not go together with the C library's headers.
+VSOCK_TEST_SOURCES := test/vsock_test.c test/vsock_shim.c src/virtio/vsock.c $(AGENT_TEST_COMMON)
+VSOCK_TEST_SOCKETS := $(patsubst %,$(BUILD)/test/vsock/%.o,vsock stream socket message)
+
+$(BUILD)/test/vsock/%.o: src/net/%.c $(wildcard include/substrate/*.h src/net/*.h src/virtio/vsock.h)
+	@mkdir -p $(@D)
+	$(CC) $(net_test_flags) -c -o $@ $<
+
+$(BUILD)/test/vsock_test: $(VSOCK_TEST_SOURCES) $(VSOCK_TEST_SOCKETS) $(wildcard src/net/*.h) $(AGENT_TEST_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(AGENT_TEST_CFLAGS) -o $@ $(VSOCK_TEST_SOURCES) $(VSOCK_TEST_SOCKETS)
+
 .PHONY: check check-agent
 check: check-agent
-check-agent: $(AGENT_TESTS)
+check-agent: $(AGENT_TESTS) $(BUILD)/test/vsock_test
 	$(BUILD)/test/virtio_test
 	$(BUILD)/test/block_test
 	$(BUILD)/test/rng_test
 	$(BUILD)/test/balloon_test
 	$(BUILD)/test/agent_test
+	$(BUILD)/test/vsock_test

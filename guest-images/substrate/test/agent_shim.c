@@ -14,6 +14,7 @@
 #include <substrate/scheduler.h>
 #include <substrate/syscall.h>
 #include <substrate/time.h>
+#include <substrate/timer.h>
 #include <substrate/uaccess.h>
 
 /* <unistd.h> and <sys/wait.h> do not get along with the kernel's own types. */
@@ -98,16 +99,32 @@ static bool may_allocate(void)
 	return --kernel.fail_allocation > 0;
 }
 
+/* What kmalloc gives has its own address for a physical one: high enough that no other memory is there. */
+#define HEAP_BASE (1UL << 40)
+
+static bool is_heap(const void *va)
+{
+	char name[1];
+	void *start;
+	size_t size;
+
+	return (u64)va >= HEAP_BASE && strcmp(__asan_locate_address((void *)(size_t)va, name, 0, &start, &size), "heap") == 0;
+}
+
 void *phys_to_virt(paddr_t pa)
 {
 	if (pa >= WINDOW_BASE && pa < WINDOW_BASE + sizeof(window))
 		return window + (pa - WINDOW_BASE);
+	if (is_heap((void *)pa))
+		return (void *)pa;
 	CHECK(pa >= kernel.memory_base && pa < kernel.memory_base + sizeof(memory));
 	return memory + (pa - kernel.memory_base);
 }
 
 paddr_t virt_to_phys(const void *va)
 {
+	if (is_heap(va))
+		return (paddr_t)va;
 	CHECK((const u8 *)va >= memory && (const u8 *)va < memory + sizeof(memory));
 	return (u64)((const u8 *)va - memory) + kernel.memory_base;
 }
@@ -173,6 +190,38 @@ u32 frames_return(u32 *numbers, u32 most)
 void frames_when_short(bool (*take_back)(void))
 {
 	kernel.take_back = take_back;
+}
+
+/* The blocks for reports are of this memory. */
+u32 frames_take_free(u32 *blocks, u32 most, u32 frames)
+{
+	u32 count = 0;
+	for (u32 taken = 0; count < most && taken < frames && kernel.free_count > 0; taken += frames_in_block(blocks[count++]))
+		blocks[count] = kernel.free_blocks[--kernel.free_count];
+	return count;
+}
+
+void frames_give_back(const u32 *blocks, u32 count, bool reported)
+{
+	for (u32 i = count; i-- > 0;) {
+		if (!reported)
+			kernel.free_blocks[kernel.free_count++] = blocks[i];
+		else
+			kernel.reported += frames_in_block(blocks[i]);
+	}
+}
+
+u32 frames_in_block(u32 first)
+{
+	return first % 8 == 0 && kernel.large_block ? kernel.large_block : 1;
+}
+
+u64 frames_reportable(void)
+{
+	u64 frames = 0;
+	for (u32 i = 0; i < kernel.free_count; i++)
+		frames += frames_in_block(kernel.free_blocks[i]);
+	return frames;
 }
 
 u64 frames_total(void) { return MEMORY_FRAMES; }
@@ -263,6 +312,47 @@ void random_reseed(const void *seed, size_t n)
 	memcpy(kernel.seed, seed, n);
 }
 
+/* ---- time ---- */
+
+static struct list timers = LIST_INIT(timers);
+
+u64 deadline_after(u64 ns)
+{
+	return ns;
+}
+
+void timer_init(struct timer *timer, void (*expired)(struct timer *timer))
+{
+	list_init(&timer->link);
+	timer->expired = expired;
+}
+
+void timer_arm(struct timer *timer, u64 deadline)
+{
+	timer_disarm(timer);
+	timer->deadline = deadline;
+	list_push_back(&timers, &timer->link);
+}
+
+void timer_disarm(struct timer *timer)
+{
+	list_remove(&timer->link);
+}
+
+u32 timers_run_out(void)
+{
+	struct list *last = timers.prev;
+	u32 count = 0;
+
+	for (bool more = !list_empty(&timers); more; count++) {
+		struct timer *timer = list_first(&timers, struct timer, link);
+		more = &timer->link != last;
+		timer_disarm(timer);
+		timer->expired(timer);
+	}
+	return count;
+}
+
 /* ---- waiting ---- */
 
 void poll_wait(struct poll_table *table, struct wait_queue *q)
@@ -274,9 +364,9 @@ void poll_wait(struct poll_table *table, struct wait_queue *q)
 /* The queue that the one task waits at: only what wakes that one wakes the task. */
 static struct wait_queue *waited;
 
-/* The driver of sockets has a test of its own. */
-void virtio_vsock_probe(const struct virtio_device *found) { (void)found; }
-bool virtio_vsock_poll(void) { return false; }
+/* The driver of sockets is there in the test of its own. */
+__attribute__((weak)) void virtio_vsock_probe(const struct virtio_device *found) { (void)found; }
+__attribute__((weak)) bool virtio_vsock_poll(void) { return false; }
 
 void wake_up(struct wait_queue *q)
 {
@@ -325,10 +415,10 @@ static long idle(void)
 
 long wait_once(struct wait_queue *q, u64 deadline)
 {
-	CHECK_EQ(deadline, NO_DEADLINE);
 	CHECK(q->waiters.next);
 	waited = q;
-	return idle();
+	long error = idle();
+	return error && deadline != NO_DEADLINE ? -ETIMEDOUT : error;
 }
 
 long wait_once_killable(struct wait_queue *q)

@@ -64,6 +64,9 @@ extern char panic_message[512];
 
 u64 test_random(void);
 
+/* The time of every timer that is armed comes, once. How many there were. */
+u32 timers_run_out(void);
+
 /* ---- the kernel ---- */
 
 #define WINDOW_BASE 0xd0000000UL
@@ -74,12 +77,16 @@ struct kernel {
 	long allocated;       /* blocks and frames that are out */
 	u32 spare, lent;      /* frames for the balloon, and in it; they have the numbers from 1000 */
 	bool (*take_back)(void);
+	u32 free_blocks[4096], free_count; /* first frames of free blocks, for reports */
+	u32 large_block;                    /* frames of a block whose first is a multiple of 8; of all others, and if this is 0, 1 */
+	u32 reported;                       /* frames that the host has taken */
 	bool powered_off;
 	u64 realtime;
 	u64 seed[4];
 	char log[4096]; /* what printk said */
 	int wakes;
-	/* Called when a task waits and devices_poll has nothing: the outside world's turn. False: a signal arrives. */
+	/* Called when a task waits and devices_poll has nothing: the outside world's turn. False: the task's deadline has
+	 * come or, when it has none, a signal. */
 	bool (*outside)(void);
 	bool quiet_wakes; /* what happens outside is another task's doing: it needs no interrupt */
 	int last_signal;

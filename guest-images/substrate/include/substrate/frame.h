@@ -43,4 +43,16 @@ void frames_when_short(bool (*take_back)(void));
 /* Without those that are lent. */
 u64 frames_free_now(void);
 
+/*
+ * For reports of free memory. Takes free blocks that the host has memory for, at most `most` of them and about `frames` frames, and
+ * writes down the first frame of each. They are nobody's until they are given back: as they were, or, when the host has
+ * taken the memory, with anything in them.
+ */
+u32 frames_take_free(u32 *blocks, u32 most, u32 frames);
+void frames_give_back(const u32 *blocks, u32 count, bool reported);
+/* Of a block that was taken so. */
+u32 frames_in_block(u32 first);
+/* Free frames that the host has memory for. */
+u64 frames_reportable(void);
+
 #endif

@@ -5,7 +5,8 @@
  * RAM that was never used (the wilderness) is taken in order of address and is known to be zero: nothing is cleared and no
  * list is built at boot, so that a machine's memory costs its host nothing until a program uses it. Frames that come back are
  * recycled: kept in lists by order and used first, because the host has paid for them already. The host can have them lent (the
- * memory balloon); what it gives back comes next, because large blocks can only be made of RAM that was never used.
+ * memory balloon), or be told that they are free; what it gives back, and what it was told of, comes next, because large blocks
+ * can only be made of RAM that was never used.
  */
 #include <substrate/frame.h>
 #include <substrate/mm.h>
@@ -35,7 +36,7 @@ static struct {
 	u32 clean_list;       /* single frames that came back untouched: still zero */
 	struct pool recycled; /* the host has memory for them */
 	struct pool lent;     /* the host has them */
-	struct pool returned; /* by the host, which has no memory for them; they hold anything */
+	struct pool returned; /* by the host, or reported to it: it has no memory for them; they hold anything */
 	bool (*take_back)(void);
 	u64 total, clean, untouched;
 } ram;
@@ -285,6 +286,38 @@ u32 frames_return(u32 *numbers, u32 most)
 void frames_when_short(bool (*take_back)(void))
 {
 	ram.take_back = take_back;
+}
+
+u32 frames_take_free(u32 *blocks, u32 most, u32 frames)
+{
+	u32 count = 0, taken = 0;
+
+	for (unsigned int order = MAX_ORDER + 1; order-- > 0;) {
+		while (count < most && taken < frames && ram.recycled.lists[order]) {
+			u64 first = pool_take(&ram.recycled, order);
+			ram.frames[first].order = (u8)order;
+			blocks[count++] = (u32)first;
+			taken += 1U << order;
+		}
+	}
+	return count;
+}
+
+void frames_give_back(const u32 *blocks, u32 count, bool reported)
+{
+	/* The last one first: what was taken first is the next to be taken. */
+	while (count-- > 0)
+		pool_put(reported ? &ram.returned : &ram.recycled, blocks[count], ram.frames[blocks[count]].order);
+}
+
+u32 frames_in_block(u32 first)
+{
+	return 1U << ram.frames[first].order;
+}
+
+u64 frames_reportable(void)
+{
+	return ram.recycled.frames;
 }
 
 u64 frames_total(void)

@@ -602,7 +602,7 @@ static ssize_t send_to_host(struct socket *s, struct transfer *t)
 	long error = 0;
 
 	for (;;) {
-		error = s->error ? socket_take_error(s) : vsock_may_send(s);
+		error = s->error ? -s->error : vsock_may_send(s);
 		if (error || !t->io->left)
 			break;
 		ssize_t n = send_packet(s->vsock, t);
@@ -620,7 +620,11 @@ static ssize_t send_to_host(struct socket *s, struct transfer *t)
 		}
 	}
 	virtio_vsock_kick();
-	return done || !error ? done : stream_broken(t, error);
+	if (done || !error)
+		return done; /* what befell the connection meanwhile, the next call says */
+	if (error == -s->error)
+		s->error = 0;
+	return stream_broken(t, error);
 }
 
 static ssize_t vsock_send(struct socket *s, struct transfer *t)

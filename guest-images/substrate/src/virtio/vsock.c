@@ -348,8 +348,10 @@ bool virtio_vsock_poll(void)
 	if (some) {
 		vsock_send_due();
 		virtio_vsock_kick();
-		virtio_vsock_refill();
 	}
+	/* Where memory was short for all of them, nothing else would ever ask for more: there may be some now. */
+	if (some || vsock.posted == 0)
+		virtio_vsock_refill();
 	return some;
 }
 

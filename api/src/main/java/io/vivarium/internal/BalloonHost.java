@@ -28,6 +28,9 @@ public final class BalloonHost {
     /// Held by the one who asks.
     private final ReentrantLock turn = new ReentrantLock();
 
+    /// Pages that went back up to the last [#reclaim]; guarded by the turn.
+    private long counted;
+
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
 
@@ -61,12 +64,12 @@ public final class BalloonHost {
     /// Has the guest give the host all memory that it does not use; the guest can have it back whenever it wants.
     ///
     /// @param most bytes that it has
-    /// @return how many bytes went back to the host
+    /// @return how many bytes went back to the host since the last call, those included that the
+    ///     guest reported by itself
     /// @throws ExecInterruptedException if this thread is interrupted
     /// @throws SandboxException if the guest has ended, or does not answer
     public long reclaim(long most) {
         return inTurn(() -> {
-            long before = device.releasedPages();
             device.setTarget(most / VirtioBalloon.PAGE_SIZE);
             try {
                 ask();
@@ -74,7 +77,9 @@ public final class BalloonHost {
                 device.setTarget(0);
             }
             ask();
-            return (device.releasedPages() - before) * VirtioBalloon.PAGE_SIZE;
+            long before = counted;
+            counted = device.releasedPages();
+            return (counted - before) * VirtioBalloon.PAGE_SIZE;
         });
     }
 
