@@ -122,9 +122,18 @@ run_tests() {
   case "$end" in error:*) stop "L1: ${end#error: }" ;; esac
   mkdir -p "$work/reports"
   tar -x -z -C "$work/reports" -f "$work/reports.tar.gz" || stop "the reports did not arrive whole: see $console"
-  # Their names say where they are from.
-  find "$work/reports" -name 'TEST-*.xml' -exec sed -i "s/<testsuite name=\"JUnit /<testsuite name=\"$kvm_module, emulated: JUnit /" {} +
+  name_reports
   report "$end"
+}
+
+# A suite's name says which tests it has, and where they ran.
+name_reports() {
+  local file class
+  for file in "$work"/reports/TEST-*.xml; do
+    [ -e "$file" ] || continue
+    class="${file##*/TEST-}"
+    sed -i "s/<testsuite name=\"[^\"]*\"/<testsuite name=\"${class%.xml} on an emulated $kvm_module\"/" "$file"
+  done
 }
 
 report() {
