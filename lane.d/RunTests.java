@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Optional;
 import org.junit.jupiter.engine.JupiterTestEngine;
 import org.junit.platform.engine.TestExecutionResult;
@@ -29,10 +32,12 @@ import org.junit.platform.reporting.legacy.xml.LegacyXmlReportGeneratingListener
 /// processor seconds. One class after the other, each with a report of its own: the first test need not wait until the
 /// last class is loaded, and what has been reported is there should this JVM end early.
 ///
-/// `java … RunTests <directory for reports> <tag> <tag that is left out> <class> …`. Ends with 0 when tests ran and none
-/// failed, 1 when some failed, 2 when there was none.
+/// `java … RunTests <directory for reports> <tag> <tag that is left out> <file with a class a line>`. Ends with 0 when
+/// tests ran and none failed, 1 when some failed, 2 when there was none.
 /// With `-Dlane.classes=<path>` the classes come from there: a JVM that writes a cache takes no directories on its own path.
 final class RunTests implements TestExecutionListener {
+    private static final FileOutputStream CONSOLE = new FileOutputStream(FileDescriptor.out);
+
     private Optional<TestPlan> plan = Optional.empty();
 
     public static void main(String[] arguments) throws IOException {
@@ -48,7 +53,7 @@ final class RunTests implements TestExecutionListener {
         long found = 0;
         long failed = 0;
         try (LauncherSession session = LauncherFactory.openSession(config)) {
-            for (String name : Arrays.asList(arguments).subList(3, arguments.length)) {
+            for (String name : Files.readAllLines(Path.of(arguments[3]))) {
                 Path report = reports.resolve(name);
                 SummaryGeneratingListener summary = new SummaryGeneratingListener();
                 session.getLauncher()
@@ -91,36 +96,39 @@ final class RunTests implements TestExecutionListener {
 
     @Override
     public void executionSkipped(TestIdentifier test, String reason) {
-        say(test, "SKIPPED", Optional.empty());
-        System.out.println("\t" + reason);
+        say(test, "SKIPPED", reason);
     }
 
     @Override
     public void executionStarted(TestIdentifier test) {
         if (test.isTest()) {
-            say(test, "STARTED", Optional.empty());
+            say(test, "STARTED", "");
         }
     }
 
     @Override
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
         if (test.isTest() || result.getStatus() != TestExecutionResult.Status.SUCCESSFUL) {
-            say(test, result.getStatus().name(), result.getThrowable());
+            StringWriter why = new StringWriter();
+            result.getThrowable().ifPresent(thrown -> thrown.printStackTrace(new PrintWriter(why)));
+            say(test, result.getStatus().name(), why.toString());
         }
     }
 
-    private void say(TestIdentifier test, String what, Optional<Throwable> why) {
-        StringBuilder path = new StringBuilder(test.getDisplayName());
+    // In one write: the kernel writes to the same console.
+    private void say(TestIdentifier test, String what, String why) {
+        StringBuilder text = new StringBuilder(test.getDisplayName());
         for (Optional<TestIdentifier> parent = plan.flatMap(all -> all.getParent(test));
                 parent.isPresent();
                 parent = plan.orElseThrow().getParent(parent.get())) {
-            path.insert(0, parent.get().getDisplayName() + " > ");
+            text.insert(0, parent.get().getDisplayName() + " > ");
         }
-        System.out.println(path + " :: " + what);
-        why.ifPresent(thrown -> {
-            StringWriter text = new StringWriter();
-            thrown.printStackTrace(new PrintWriter(text));
-            text.toString().lines().forEach(line -> System.out.println("\t" + line));
-        });
+        text.append(" :: ").append(what).append('\n');
+        why.lines().forEach(line -> text.append('\t').append(line).append('\n'));
+        try {
+            CONSOLE.write(text.toString().getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 }
