@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_shim.h"
 
+#include "../src/tty/pty.h"
 #include "../src/virtio/virtio.h"
 #include "../src/virtio/vsock.h"
 
@@ -279,9 +280,12 @@ bool virtio_vsock_poll(void) { return false; }
 
 void wake_up(struct wait_queue *q)
 {
+	struct waiter *waiter;
 	CHECK(q->waiters.next);
 	if (q == waited)
 		kernel.wakes++;
+	list_for_each(waiter, &q->waiters, link)
+		waiter->wake(waiter, ~0U);
 }
 
 static int interrupts(void)
@@ -478,6 +482,68 @@ struct task *current_task(void)
 	return &task;
 }
 
+/* ---- terminals: only the line discipline is the kernel's ---- */
+
+static void on_signal(struct ldisc *ldisc, int signo)
+{
+	(void)ldisc;
+	kernel.signal_of_terminal = signo;
+}
+
+struct tty *tty_new(u32 uid)
+{
+	CHECK_EQ(uid, 11);
+	struct tty *tty = kzalloc(sizeof(*tty));
+	if (!tty)
+		return ERR_PTR(-ENOMEM);
+	wait_queue_init(&tty->readers);
+	wait_queue_init(&tty->writers);
+	wait_queue_init(&tty->master_readers);
+	wait_queue_init(&tty->master_writers);
+	ldisc_init(&tty->ldisc, on_signal);
+	kernel.terminals++;
+	return tty;
+}
+
+void tty_resize(struct tty *tty, const struct winsize *size)
+{
+	tty->size = *size;
+}
+
+void tty_hang_up(struct tty *tty)
+{
+	tty->hung_up = true;
+}
+
+void tty_put(struct tty *tty)
+{
+	CHECK(list_empty(&tty->master_readers.waiters) && list_empty(&tty->master_writers.waiters));
+	kernel.terminals--;
+	kfree(tty);
+}
+
+void test_show(const char *text)
+{
+	struct iovec vec;
+	struct iobuf io;
+	test_iobuf(&io, &vec, (void *)(unsigned long)text, strlen(text));
+	while (io.left > 0) {
+		CHECK(ldisc_writable(&kernel.terminal->ldisc));
+		ldisc_write(&kernel.terminal->ldisc, &io);
+		wake_up(&kernel.terminal->master_readers);
+	}
+}
+
+size_t test_typed(void *bytes, size_t n)
+{
+	struct iovec vec;
+	struct iobuf io;
+	test_iobuf(&io, &vec, bytes, n);
+	size_t read = ldisc_read(&kernel.terminal->ldisc, &io);
+	wake_up(&kernel.terminal->master_writers);
+	return read;
+}
+
 struct process *process_spawned(const struct process *process)
 {
 	return kernel.process && kernel.process->tree == process->tree ? kernel.process : NULL;
@@ -520,6 +586,7 @@ struct process *process_spawn(struct spawn_request *request, char *reason, size_
 	process->tree = process->pid;
 	process->agent = request->agent;
 	memcpy(kernel.stdio, request->stdio, sizeof(kernel.stdio));
+	kernel.terminal = request->terminal;
 	describe(request);
 	kernel.process = process;
 	return process;

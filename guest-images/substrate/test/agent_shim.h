@@ -89,11 +89,17 @@ struct kernel {
 	long spawn_error;
 	char spawned[1024]; /* path, workdir, ids, argv and envp of the last one */
 	struct file *stdio[3];
+	struct tty *terminal; /* of the last one spawned */
+	int terminals;        /* that are there */
+	int signal_of_terminal;
 	struct process *process;
 	int processes;
 };
 extern struct kernel kernel;
 
+/* The program writes to its terminal; it reads from it: how much there was. */
+void test_show(const char *text);
+size_t test_typed(void *bytes, size_t n);
 /* The current process's system calls on the last spawned process's files. */
 ssize_t test_write(int fd, const void *bytes, size_t n);
 ssize_t test_read(int fd, void *bytes, size_t n);

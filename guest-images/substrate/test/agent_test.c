@@ -7,6 +7,7 @@
 
 #include "../src/agent/process.h"
 #include "../src/agent/protocol.h"
+#include "../src/tty/pty.h"
 #include "agent_shim.h"
 
 #include <substrate/trace.h>
@@ -54,7 +55,7 @@ static struct bytes hello(u32 version, u64 realtime)
 }
 
 struct program {
-	u32 flags, stdout_window, stderr_window, trace_window;
+	u32 flags, stdout_window, stderr_window, trace_window, rows, columns;
 	const char *workdir, *path, *argv[5], *envp[5];
 };
 
@@ -82,6 +83,10 @@ static struct bytes spawn_payload(const struct program *p)
 		add_string(&b, p->envp[i]);
 	if (p->flags & SPAWN_TRACE)
 		add32(&b, p->trace_window);
+	if (p->flags & SPAWN_TERMINAL) {
+		add32(&b, p->rows);
+		add32(&b, p->columns);
+	}
 	return b;
 }
 
@@ -307,6 +312,8 @@ static void malformed_frames(void)
 		{ 8, FRAME_WINDOW, 0, 7, "no stream 0" },
 		{ 4, FRAME_SIGNAL, 0, 7, "no signal 0" },
 		{ 5, FRAME_SIGNAL, 0, 7, "a payload of 5 bytes" },
+		{ 4, FRAME_RESIZE, 0, 7, "a payload of 4 bytes" },
+		{ 8, FRAME_RESIZE, 0, 7, "no terminal" },
 	};
 	static u8 zeroes[FRAME_PAYLOAD_MAX];
 
@@ -447,7 +454,7 @@ static void malformed_spawns(void)
 	good.data[38] = 0;
 	send_frame(FRAME_SPAWN, 1, good.data, good.length);
 	expect_refused(FRAME_SPAWN, "a string holds a NUL");
-	p.flags = 8;
+	p.flags = 16;
 	struct bytes flags = spawn_payload(&p);
 	send_frame(FRAME_SPAWN, 1, flags.data, flags.length);
 	expect_refused(FRAME_SPAWN, "unknown flags");
@@ -1095,6 +1102,182 @@ static void writer_of_a_process_that_ends(void)
 	expect_nothing();
 }
 
+/* ---- terminals ---- */
+
+#define TERMINAL_WINDOW (TERMINAL_RESERVE + 100)
+
+static void start_terminal(u32 id, u32 flags, u32 out)
+{
+	struct program p = { .flags = flags | SPAWN_TERMINAL, .stdout_window = out, .rows = 24, .columns = 80, .argv = { "/bin/x" } };
+	send_spawn(id, &p);
+	expect(FRAME_SPAWNED, id);
+	CHECK(!kernel.stdio[0] && !kernel.stdio[1] && !kernel.stdio[2]);
+	CHECK_EQ(kernel.terminal->size.ws_row, 24);
+	CHECK_EQ(kernel.terminal->size.ws_col, 80);
+	CHECK(!kernel.terminal->locked);
+}
+
+static void expect_shown(u32 id, const char *text)
+{
+	expect(FRAME_STDOUT, id);
+	CHECK_EQ(reply.length, strlen(text));
+	CHECK(memcmp(reply.payload, text, reply.length) == 0);
+}
+
+static void terminal_shows_and_types(void)
+{
+	char line[16];
+	greet();
+	start_terminal(7, SPAWN_STDIN, TERMINAL_WINDOW);
+	test_show("hi\n");
+	expect_shown(7, "hi\r\n");
+	send_frame(FRAME_STDIN, 7, "ls", 2);
+	expect_shown(7, "ls");
+	CHECK(!ldisc_readable(&kernel.terminal->ldisc, 1));
+	send_frame(FRAME_STDIN, 7, "\x7f\r", 2);
+	expect_shown(7, "\b \b\r\n");
+	CHECK_EQ(test_typed(line, sizeof(line)), 2);
+	CHECK(memcmp(line, "l\n", 2) == 0);
+	send_frame(FRAME_STDIN, 7, "\x03", 1);
+	expect_shown(7, "^C");
+	CHECK_EQ(kernel.signal_of_terminal, 2);
+	test_exit(3);
+	expect(FRAME_EXITED, 7);
+	CHECK_EQ(kernel.terminals, 0);
+}
+
+static void terminal_types_the_end(void)
+{
+	char line[16];
+	greet();
+	start_terminal(7, SPAWN_STDIN, TERMINAL_WINDOW);
+	send_frame(FRAME_STDIN, 7, "a\n", 2);
+	send_frame(FRAME_STDIN_EOF, 7, NULL, 0);
+	expect_shown(7, "a\r\n");
+	CHECK_EQ(test_typed(line, sizeof(line)), 2);
+	CHECK(ldisc_readable(&kernel.terminal->ldisc, 1));
+	CHECK_EQ(test_typed(line, sizeof(line)), 0);
+	CHECK(!ldisc_readable(&kernel.terminal->ldisc, 1));
+	expect_nothing();
+}
+
+static void terminal_is_resized(void)
+{
+	const u32 large[2] = { 50, 132 }, too_large[2] = { 65536, 1 };
+	greet();
+	start_terminal(7, 0, TERMINAL_WINDOW);
+	send_frame(FRAME_RESIZE, 7, large, 8);
+	expect_nothing();
+	CHECK_EQ(kernel.terminal->size.ws_row, 50);
+	CHECK_EQ(kernel.terminal->size.ws_col, 132);
+	send_frame(FRAME_RESIZE, 7, too_large, 8);
+	reply.process = 7;
+	expect_refused(FRAME_RESIZE, "65536 rows");
+	CHECK_EQ(kernel.terminal->size.ws_row, 50);
+}
+
+static void terminal_waits_for_credit(void)
+{
+	char text[151];
+	greet();
+	start_terminal(7, 0, TERMINAL_WINDOW);
+	memset(text, 'x', sizeof(text) - 1);
+	text[150] = 0;
+	test_show(text);
+	expect(FRAME_STDOUT, 7);
+	CHECK_EQ(reply.length, 100);
+	expect_nothing();
+	give_window(7, WINDOW_STDOUT, 20);
+	expect(FRAME_STDOUT, 7);
+	CHECK_EQ(reply.length, 20);
+	expect_nothing();
+	give_window(7, WINDOW_STDOUT, 1000);
+	expect(FRAME_STDOUT, 7);
+	CHECK_EQ(reply.length, 30);
+	expect_nothing();
+}
+
+static void terminal_shows_all_before_the_end(void)
+{
+	static char text[TERMINAL_RESERVE - 15]; /* as much as a terminal takes in one go */
+	size_t shown = 0;
+	greet();
+	start_terminal(7, 0, TERMINAL_RESERVE + 1);
+	memset(text, 'x', sizeof(text) - 1);
+	test_show("y");
+	expect_shown(7, "y");
+	/* As much as the terminal holds, stopped by who sits at it. */
+	test_show(text);
+	kernel.terminal->ldisc.stopped = true;
+	test_exit(0);
+	poll_all();
+	while (next_reply() && reply.type == FRAME_STDOUT)
+		shown += reply.length;
+	CHECK_EQ(shown, sizeof(text) - 1);
+	CHECK_EQ(reply.type, FRAME_EXITED);
+	CHECK_EQ(kernel.terminals, 0);
+}
+
+static void terminal_types_when_there_is_room(void)
+{
+	static char lines[3 * LDISC_SIZE], line[64];
+	size_t read = 0;
+	greet();
+	start_terminal(7, SPAWN_STDIN, TERMINAL_WINDOW);
+	kernel.terminal->ldisc.termios.c_lflag &= ~(u32)ECHO;
+	for (size_t i = 0; i < sizeof(lines); i++)
+		lines[i] = i % 64 == 63 ? '\n' : 'x';
+	send_frame(FRAME_STDIN, 7, lines, sizeof(lines));
+	poll_all();
+	while (ldisc_readable(&kernel.terminal->ldisc, 1)) {
+		CHECK_EQ(test_typed(line, sizeof(line)), 64);
+		CHECK(memcmp(line, lines, 64) == 0);
+		read += 64;
+	}
+	CHECK_EQ(read, sizeof(lines));
+}
+
+static void malformed_terminals(void)
+{
+	struct program rows = { .flags = SPAWN_TERMINAL, .stdout_window = 5000, .rows = 65536, .argv = { "/bin/x" } };
+	struct program columns = { .flags = SPAWN_TERMINAL, .stdout_window = 5000, .columns = ~0U, .argv = { "/bin/x" } };
+	struct program window = { .flags = SPAWN_TERMINAL, .stdout_window = TERMINAL_RESERVE, .argv = { "/bin/x" } };
+	greet();
+	reply.process = 7;
+	send_spawn(7, &rows);
+	expect_refused(FRAME_SPAWN, "more than 65535 rows or columns");
+	send_spawn(7, &columns);
+	expect_refused(FRAME_SPAWN, "more than 65535 rows or columns");
+	send_spawn(7, &window);
+	expect_refused(FRAME_SPAWN, "stdout window");
+	CHECK_EQ(kernel.terminals, 0);
+}
+
+static void terminal_without_memory(void)
+{
+	struct program p = { .flags = SPAWN_TERMINAL, .stdout_window = TERMINAL_WINDOW, .argv = { "/bin/x" } };
+	greet();
+	poll_all();
+	long before = kernel.allocated;
+	for (long n = 1; n < 20; n++) {
+		kernel.fail_allocation = n;
+		send_spawn((u32)n, &p);
+		poll_all();
+		kernel.fail_allocation = -1;
+		CHECK(next_reply());
+		if (reply.type == FRAME_SPAWNED) {
+			test_exit(0);
+			expect(FRAME_EXITED, (u32)n);
+			CHECK_EQ(kernel.allocated, before);
+			return;
+		}
+		CHECK_EQ(reply.type, FRAME_SPAWN_FAILED);
+		CHECK_EQ(kernel.allocated, before);
+		CHECK_EQ(kernel.terminals, 0);
+	}
+	test_fail(__FILE__, __LINE__, "it needs memory without end");
+}
+
 /* ---- noise ---- */
 
 static void one_noise(void)
@@ -1219,6 +1402,14 @@ int main(void)
 		{ "end waits for room", end_waits_for_room },
 		{ "streams outlive the process", streams_outlive_the_process },
 		{ "writer of a process that ends", writer_of_a_process_that_ends },
+		{ "terminal shows and types", terminal_shows_and_types },
+		{ "terminal types the end", terminal_types_the_end },
+		{ "terminal is resized", terminal_is_resized },
+		{ "terminal waits for credit", terminal_waits_for_credit },
+		{ "terminal shows all before the end", terminal_shows_all_before_the_end },
+		{ "terminal types when there is room", terminal_types_when_there_is_room },
+		{ "malformed terminals", malformed_terminals },
+		{ "terminal without memory", terminal_without_memory },
 		{ "noise", noise },
 	};
 	return run_tests(tests, ARRAY_SIZE(tests)) ? 1 : 0;

@@ -149,6 +149,7 @@ struct spawn_request {
 	char *workdir;
 	u32 uid, gid;
 	struct file *stdio[3];
+	struct tty *terminal; /* NULL: the files of stdio; else it takes their place, and becomes the controlling terminal */
 	bool trace;
 	struct agent_process *agent;
 };

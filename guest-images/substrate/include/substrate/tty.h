@@ -9,6 +9,7 @@ struct file;
 struct node;
 struct process;
 struct dir_sink;
+struct tty;
 
 #define TTYAUX_MAJOR 5     /* /dev/tty is 0, /dev/ptmx 2 */
 #define PTS_MAJOR 136
@@ -17,6 +18,8 @@ struct dir_sink;
 bool tty_device(u32 device);
 /* Opens one; takes over the reference to `node`. File or ERR_PTR. */
 struct file *tty_open(struct node *node, u32 flags);
+/* The slave end, for the current process, whose controlling terminal it becomes if it has none. File or ERR_PTR. */
+struct file *tty_open_slave(struct tty *tty);
 /* /dev/pts: the node of this name with a reference, or ERR_PTR; and what there is, in the order of numbers. */
 struct node *pts_lookup(struct node *dir, const char *name, u32 len);
 long pts_readdir(struct node *dir, u64 *pos, struct dir_sink *sink);

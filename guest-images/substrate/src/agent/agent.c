@@ -171,6 +171,19 @@ static void on_signal(const struct frame_header *header, u8 *payload)
 		signal_send_tree(p->process, (int)signo);
 }
 
+static void on_resize(const struct frame_header *header, u8 *payload)
+{
+	u32 rows = get_u32(payload), columns = get_u32(payload + 4);
+	struct agent_process *p = running(header);
+
+	if (rows > TERMINAL_SIDE_MAX || columns > TERMINAL_SIDE_MAX)
+		refuse(header, "a terminal of %u rows and %u columns", rows, columns);
+	else if (p && !p->terminal.tty)
+		refuse(header, "the program has no terminal");
+	else if (p)
+		agent_terminal_resize(p, rows, columns);
+}
+
 /* ---- which frames there are ---- */
 
 struct frame_kind {
@@ -189,6 +202,7 @@ static const struct frame_kind kinds[] = {
 	{ FRAME_STDIN_EOF, true, 0, 0, on_stdin_eof },
 	{ FRAME_WINDOW, true, 8, 8, on_window },
 	{ FRAME_SIGNAL, true, 4, 4, on_signal },
+	{ FRAME_RESIZE, true, 8, 8, on_resize },
 };
 
 static const struct frame_kind *find_kind(u16 type)

@@ -70,6 +70,7 @@ void agent_process_forget(struct agent_process *p)
 {
 	p->ended = true;
 	agent_stdin_close(p);
+	agent_terminal_close(p);
 	list_remove(&p->link);
 	agent_process_put(p);
 }
@@ -200,6 +201,8 @@ static void tell_lost(const struct agent_process *p)
 /* Forgets the process when the host could be told; false when there is no room for that now. */
 static bool tell_end(struct agent_process *p)
 {
+	if (!agent_terminal_drained(p))
+		return false;
 	size_t calls = FRAME_HEADER_SIZE + 4 + (p->unsupported_count + 1) * UNSUPPORTED_ENTRY_MAX;
 
 	if (!frame_room(calls + LOST_SIZE + END_MAX + 3 * FRAME_SLACK))
@@ -234,6 +237,7 @@ void agent_process_ended(struct process *process)
 	wake_up(&p->err.writers);
 	wake_up(&p->trace.writers);
 	agent_stdin_close(p);
+	agent_terminal_hang_up(p);
 	if (tell_end(p))
 		agent_flush();
 }

@@ -8,6 +8,8 @@
 #include <substrate/task.h>
 #include <substrate/types.h>
 
+#include "terminal.h"
+
 #define AGENT_PROCESSES_MAX 64
 /* Bytes that the host may send ahead of the program's reads; a power of two, in pages. */
 #define STDIN_WINDOW (64U << 10)
@@ -48,6 +50,7 @@ struct agent_process {
 	bool ended;
 	struct agent_stdin in;
 	struct agent_output out, err, trace;
+	struct agent_terminal terminal;
 	u64 trace_lost; /* records that there was no more time to send */
 	struct unsupported_call *unsupported;
 	u32 unsupported_count, unsupported_room;
@@ -77,6 +80,9 @@ long agent_stdio_open(struct agent_process *p, bool merge_stderr, struct file *s
 /* Takes `n` bytes within the credit. */
 void agent_stdin_receive(struct agent_process *p, const u8 *bytes, size_t n);
 void agent_stdin_end(struct agent_process *p);
+/* What has come and was not read, as far as it lies in one piece; and that so much of it has been. */
+size_t agent_stdin_peek(const struct agent_process *p, const u8 **bytes);
+void agent_stdin_consume(struct agent_process *p, size_t n);
 /* Nobody reads any more: the buffer goes, no credit is given again. */
 void agent_stdin_close(struct agent_process *p);
 /* Gives the host credit for what was read, when it is worth a frame and there is room for one. True when it did. */

@@ -17,6 +17,7 @@ enum frame_type {
 	FRAME_STDIN_EOF = 0x0012,
 	FRAME_WINDOW = 0x0013,
 	FRAME_SIGNAL = 0x0014,
+	FRAME_RESIZE = 0x0015,
 
 	FRAME_HELLO_ANSWER = 0x8001,
 	FRAME_REFUSED = 0x8002,
@@ -32,7 +33,8 @@ enum frame_type {
 	FRAME_TRACE_LOST = 0x8021,
 };
 
-enum spawn_flags { SPAWN_STDIN = 1, SPAWN_MERGE_STDERR = 2, SPAWN_TRACE = 4, SPAWN_FLAGS = 7 };
+enum spawn_flags { SPAWN_STDIN = 1, SPAWN_MERGE_STDERR = 2, SPAWN_TRACE = 4, SPAWN_TERMINAL = 8, SPAWN_FLAGS = 15 };
+#define TERMINAL_SIDE_MAX 65535U /* rows or columns */
 enum window_stream { WINDOW_STDOUT = 1, WINDOW_STDERR = 2, WINDOW_TRACE = 3 };
 
 #endif

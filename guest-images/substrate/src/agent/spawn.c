@@ -31,6 +31,17 @@ static void spawned(const struct agent_process *p)
 	frame_end();
 }
 
+static long open_streams(struct agent_process *p, const struct spawn *spawn, struct spawn_request *request, char *reason)
+{
+	if (!(spawn->flags & SPAWN_TERMINAL))
+		return agent_stdio_open(p, spawn->flags & SPAWN_MERGE_STDERR, request->stdio);
+	long error = agent_terminal_open(p, spawn->rows, spawn->columns, spawn->uid);
+	if (error == -ENOSPC)
+		snprintf(reason, REASON_SIZE, "there are as many terminals as there can be");
+	request->terminal = p->terminal.tty;
+	return error;
+}
+
 static long start_process(struct agent_process *p, const struct spawn *spawn, char *reason)
 {
 	char root[] = "/";
@@ -46,14 +57,15 @@ static long start_process(struct agent_process *p, const struct spawn *spawn, ch
 		.trace = spawn->flags & SPAWN_TRACE,
 		.agent = p,
 	};
-	long error = agent_stdio_open(p, spawn->flags & SPAWN_MERGE_STDERR, request.stdio);
+	long error = open_streams(p, spawn, &request, reason);
 
 	if (error)
 		return error;
 	struct process *process = process_spawn(&request, reason, REASON_SIZE);
 	if (IS_ERR(process)) {
 		for (int i = 0; i < 3; i++)
-			file_put(request.stdio[i]);
+			if (request.stdio[i])
+				file_put(request.stdio[i]);
 		return PTR_ERR(process);
 	}
 	p->process = process;

@@ -7,7 +7,7 @@
 
 /* A decoded SPAWN. The strings lie in the payload, terminated in place. */
 struct spawn {
-	u32 flags, uid, gid, stdout_window, stderr_window, trace_window;
+	u32 flags, uid, gid, stdout_window, stderr_window, trace_window, rows, columns;
 	char *workdir, *path;
 	char **argv, **envp; /* terminated by NULL as execve(2) wants them */
 	u32 argc, envc;

@@ -9,6 +9,7 @@
 
 #include "protocol.h"
 #include "spawn.h"
+#include "terminal.h"
 
 struct cursor {
 	u8 *at, *end;
@@ -92,6 +93,10 @@ static long take_all(struct spawn *spawn, struct cursor *c)
 		error = take_strings(c, &spawn->envp, &spawn->envc);
 	if (!error && spawn->flags & SPAWN_TRACE)
 		spawn->trace_window = take_u32(c);
+	if (!error && spawn->flags & SPAWN_TERMINAL) {
+		spawn->rows = take_u32(c);
+		spawn->columns = take_u32(c);
+	}
 	return error;
 }
 
@@ -103,6 +108,10 @@ static const char *judge(const struct spawn *spawn, const struct cursor *c)
 		return "there are bytes after its last field";
 	if (spawn->flags & ~(u32)SPAWN_FLAGS)
 		return "unknown flags";
+	if (spawn->rows > TERMINAL_SIDE_MAX || spawn->columns > TERMINAL_SIDE_MAX)
+		return "a terminal of more than 65535 rows or columns";
+	if (spawn->flags & SPAWN_TERMINAL && spawn->stdout_window <= TERMINAL_RESERVE)
+		return "a terminal needs a stdout window of more than 4096 bytes";
 	if (spawn->argc == 0)
 		return "there is no argv[0]";
 	return NULL;

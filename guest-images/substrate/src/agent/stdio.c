@@ -74,22 +74,34 @@ static bool stdin_settled(const struct agent_process *p)
 	return p->in.count > 0 || p->in.eof || p->ended;
 }
 
-static size_t copy_from_ring(struct agent_stdin *in, struct iobuf *io)
+size_t agent_stdin_peek(const struct agent_process *p, const u8 **bytes)
 {
-	size_t done = 0;
+	const struct agent_stdin *in = &p->in;
 
-	while (in->count > 0 && io->left > 0 && !io->faulted) {
-		u32 piece = MIN(in->count, STDIN_WINDOW - in->start);
-		size_t copied = iobuf_copy_out(io, in->data + in->start, MIN(piece, io->left));
-		in->start = (in->start + (u32)copied) % STDIN_WINDOW;
-		in->count -= (u32)copied;
-		done += copied;
-		if (copied == 0)
-			break;
-	}
+	*bytes = in->data + in->start;
+	return MIN(in->count, STDIN_WINDOW - in->start);
+}
+
+void agent_stdin_consume(struct agent_process *p, size_t n)
+{
+	struct agent_stdin *in = &p->in;
+
+	in->count -= (u32)n;
+	in->consumed += (u32)n;
 	/* An empty ring begins anew, so that little input touches one page only. */
-	if (in->count == 0)
-		in->start = 0;
+	in->start = in->count == 0 ? 0 : (in->start + (u32)n) % STDIN_WINDOW;
+}
+
+static size_t copy_from_ring(struct agent_process *p, struct iobuf *io)
+{
+	const u8 *bytes;
+	size_t piece, done = 0;
+
+	while (io->left > 0 && !io->faulted && (piece = agent_stdin_peek(p, &bytes)) > 0) {
+		size_t copied = iobuf_copy_out(io, bytes, MIN(piece, io->left));
+		agent_stdin_consume(p, copied);
+		done += copied;
+	}
 	return done;
 }
 
@@ -109,10 +121,9 @@ static ssize_t stdin_read(struct file *file, struct iobuf *io, u64 pos)
 	}
 	if (p->in.count == 0)
 		return 0;
-	size_t done = copy_from_ring(&p->in, io);
+	size_t done = copy_from_ring(p, io);
 	if (done == 0)
 		return -EFAULT;
-	p->in.consumed += (u32)done;
 	if (agent_stdin_return_credit(p))
 		agent_flush();
 	return (ssize_t)done;

@@ -352,25 +352,41 @@ struct process *process_spawn(struct spawn_request *request, char *reason, size_
 		return ERR_PTR(call.error);
 	}
 	for (int fd = 0; fd < 3; fd++)
-		file_put(request->stdio[fd]);
+		if (request->stdio[fd])
+			file_put(request->stdio[fd]);
 	process->agent = request->agent;
 	task_wake(task);
 	cpu0.work = 1;
 	return process;
 }
 
+static long install_stdio(const struct spawn_request *request)
+{
+	struct file *terminal = request->terminal ? tty_open_slave(request->terminal) : NULL;
+	if (IS_ERR(terminal))
+		return PTR_ERR(terminal);
+	long error = 0;
+	for (int fd = 0; fd < 3 && !error; fd++) {
+		struct file *file = file_get(terminal ? terminal : request->stdio[fd]);
+		if (fd_install(current->files, file, fd, false) != fd) {
+			file_put(file);
+			error = -ENOMEM;
+		}
+	}
+	if (terminal)
+		file_put(terminal);
+	return error;
+}
+
 static long spawn(const struct spawn_call *call)
 {
 	const struct spawn_request *request = call->request;
-	for (int fd = 0; fd < 3; fd++) {
-		struct file *file = file_get(request->stdio[fd]);
-		if (fd_install(current->files, file, fd, false) != fd) {
-			file_put(file);
-			snprintf(call->reason, call->reason_size, "out of memory");
-			return -ENOMEM;
-		}
+	long error = install_stdio(request);
+	if (error) {
+		snprintf(call->reason, call->reason_size, error == -ENOMEM ? "out of memory" : "its terminal cannot be opened");
+		return error;
 	}
-	long error = fs_context_chdir(current->fs, request->workdir);
+	error = fs_context_chdir(current->fs, request->workdir);
 	if (error) {
 		snprintf(call->reason, call->reason_size, "no such working directory: %s", request->workdir);
 		return error;

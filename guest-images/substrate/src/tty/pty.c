@@ -73,25 +73,27 @@ static u32 free_index(struct list **before)
 	return index;
 }
 
-static struct tty *tty_new(void)
+struct tty *tty_new(u32 uid)
 {
 	struct list *before;
 	u32 index = free_index(&before);
-	paddr_t frames = index < PTYS_MAX ? frames_alloc(TTY_ORDER) : 0;
+	if (index >= PTYS_MAX)
+		return ERR_PTR(-ENOSPC);
+	paddr_t frames = frames_alloc(TTY_ORDER);
 	if (!frames)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	struct tty *tty = phys_to_virt(frames);
 	memset(tty, 0, sizeof(*tty));
 	tty->node = node_new(FS_PTS, S_IFCHR | 0620);
 	if (!tty->node) {
 		frames_free(frames, TTY_ORDER);
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	}
 	tty->refs = 1;
 	tty->index = index;
 	tty->locked = true;
 	tty->node->device = PTS_MAJOR << 8 | index;
-	tty->node->uid = fs_uid();
+	tty->node->uid = uid;
 	tty->node->gid = GROUP_TTY;
 	wait_queue_init(&tty->readers);
 	wait_queue_init(&tty->writers);
@@ -371,10 +373,10 @@ static const struct file_ops master_ops = {
 
 static struct file *master_open(struct node *node, u32 flags)
 {
-	struct tty *tty = tty_new();
-	if (!tty) {
+	struct tty *tty = tty_new(fs_uid());
+	if (IS_ERR(tty)) {
 		node_put(node);
-		return ERR_PTR(-ENOSPC);
+		return ERR_PTR(PTR_ERR(tty));
 	}
 	struct file *file = file_new(&master_ops, node, tty, flags);
 	if (!file) {
@@ -402,15 +404,20 @@ static long set_termios(struct tty *tty, unsigned int cmd, u64 arg, bool master)
 	return 0;
 }
 
+void tty_resize(struct tty *tty, const struct winsize *size)
+{
+	if (memcmp(size, &tty->size, sizeof(*size)) == 0)
+		return;
+	tty->size = *size;
+	tty_signal_foreground(tty, SIGWINCH);
+}
+
 static long set_size(struct tty *tty, u64 arg)
 {
 	struct winsize size;
 	if (copy_from_user(&size, (void *)arg, sizeof(size)))
 		return -EFAULT;
-	if (memcmp(&size, &tty->size, sizeof(size)) == 0)
-		return 0;
-	tty->size = size;
-	tty_signal_foreground(tty, SIGWINCH);
+	tty_resize(tty, &size);
 	return 0;
 }
 
@@ -483,6 +490,16 @@ struct file *tty_open(struct node *node, u32 flags)
 		return ERR_PTR(named ? -EIO : -ENXIO);
 	}
 	return slave_open(tty, node, flags);
+}
+
+struct file *tty_open_slave(struct tty *tty)
+{
+	char path[24];
+	snprintf(path, sizeof(path), "/dev/pts/%u", tty->index);
+	struct node *node = path_lookup(path);
+	if (IS_ERR(node))
+		return ERR_PTR(PTR_ERR(node));
+	return slave_open(tty, node, O_RDWR);
 }
 
 struct node *pts_lookup(struct node *dir, const char *name, u32 len)

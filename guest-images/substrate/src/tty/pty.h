@@ -26,6 +26,9 @@ struct tty {
 	struct ldisc ldisc;
 };
 
+/* One whose slave end belongs to that user, with a reference; or -ENOSPC when there are as many as there can be, -ENOMEM. */
+struct tty *tty_new(u32 uid);
+void tty_resize(struct tty *tty, const struct winsize *size);
 struct tty *tty_get(struct tty *tty);
 void tty_put(struct tty *tty);
 struct tty *tty_find(u32 index);

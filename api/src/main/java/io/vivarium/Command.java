@@ -26,6 +26,7 @@ public final class Command {
     private final @Nullable Duration timeout;
     private final int outputLimit;
     private final boolean mergedStderr;
+    private final @Nullable TerminalSize terminal;
     private final @Nullable Consumer<String> onSystemCall;
     private final @Nullable Consumer<String> onStdout;
     private final @Nullable Consumer<String> onStderr;
@@ -39,6 +40,7 @@ public final class Command {
         this.timeout = draft.timeout;
         this.outputLimit = draft.outputLimit;
         this.mergedStderr = draft.mergedStderr;
+        this.terminal = draft.terminal;
         this.onSystemCall = draft.onSystemCall;
         this.onStdout = draft.onStdout;
         this.onStderr = draft.onStderr;
@@ -54,6 +56,7 @@ public final class Command {
         private @Nullable Duration timeout;
         private int outputLimit = DEFAULT_OUTPUT_LIMIT;
         private boolean mergedStderr;
+        private @Nullable TerminalSize terminal;
         private @Nullable Consumer<String> onSystemCall;
         private @Nullable Consumer<String> onStdout;
         private @Nullable Consumer<String> onStderr;
@@ -72,6 +75,7 @@ public final class Command {
         draft.timeout = timeout;
         draft.outputLimit = outputLimit;
         draft.mergedStderr = mergedStderr;
+        draft.terminal = terminal;
         draft.onSystemCall = onSystemCall;
         draft.onStdout = onStdout;
         draft.onStderr = onStderr;
@@ -172,6 +176,23 @@ public final class Command {
         return with(draft -> draft.mergedStderr = true);
     }
 
+    /// Gives it a terminal (pty(7)), which is the controlling one of its session: what shells, editors and interpreters
+    /// need to talk to a person.
+    ///
+    /// Its standard input, output and error are that terminal. All that it shows is standard output, with `\r\n` at
+    // the
+    /// ends of lines and the echo of what was typed; there is no standard error. What is written to standard input
+    // is
+    /// typed: `\r` is Enter, byte 3 is Ctrl-C and sends `SIGINT`, as long as the program leaves it at that. The end
+    // of
+    /// standard input types Ctrl-D. Where `TERM` is not in the environment it is `xterm`. When the program ends,
+    /// what it started and what still has the terminal gets `SIGHUP` and finds the terminal's end.
+    ///
+    /// @param size what it shows at first, [GuestProcess#resize] changes it
+    public Command withTerminal(TerminalSize size) {
+        return with(draft -> draft.terminal = size);
+    }
+
     /// Hands on each system call and each signal of the program and its descendants, as lines that
     /// `strace -f` prints. The consumer is called from a thread of its own, one line after the other; a
     /// call and its result are one line unless another thread's comes in between, so a call that waits
@@ -239,6 +260,11 @@ public final class Command {
         return mergedStderr;
     }
 
+    /// Its terminal's size at first; empty if it has none.
+    public Optional<TerminalSize> terminal() {
+        return Optional.ofNullable(terminal);
+    }
+
     /// See [#onSystemCall(Consumer)].
     public Optional<Consumer<String>> systemCallConsumer() {
         return Optional.ofNullable(onSystemCall);
@@ -275,6 +301,7 @@ public final class Command {
                 timeout(),
                 outputLimit,
                 mergedStderr,
+                terminal(),
                 systemCallConsumer(),
                 stdoutConsumer(),
                 stderrConsumer());

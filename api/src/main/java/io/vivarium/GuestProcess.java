@@ -57,6 +57,13 @@ public final class GuestProcess implements AutoCloseable {
         return execution.stdin();
     }
 
+    /// Changes what its terminal shows; its foreground processes get `SIGWINCH`. Nothing happens when it has ended.
+    ///
+    /// @throws IllegalStateException if it has none, [Command#withTerminal]
+    public void resize(TerminalSize size) {
+        execution.resize(size);
+    }
+
     /// Waits for its end.
     ///
     /// @throws ExecInterruptedException if this thread is interrupted; the program is killed

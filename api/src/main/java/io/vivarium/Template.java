@@ -156,8 +156,7 @@ public final class Template implements AutoCloseable {
     /// beside it may be left, whose name begins with a dot.
     ///
     /// @throws IOException if it cannot be written
-    /// @throws IllegalStateException if this template was closed, or has [ready-made][#withProcess(Command)]
-    ///     processes: a file has none
+    /// @throws IllegalStateException if this template was closed
     /// @throws SandboxException if nothing was saved yet, and a sandbox cannot be launched for it
     public void writeTo(Path file) throws IOException {
         checkpoint().writeTo(file, Optional.empty());

@@ -46,7 +46,8 @@ final class ComparedPrograms implements AutoCloseable {
     ///
     /// @param input comes through a pipe
     void assertSame(String name, String input) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(root.resolve(name).toString())
+        Process process = new ProcessBuilder(
+                        HostSignals.byDefault(root.resolve(name).toString()))
                 .redirectErrorStream(true)
                 .start();
         try (OutputStream stdin = process.getOutputStream()) {

@@ -32,7 +32,7 @@ record InChroot(String stdout, String stderr, int exitCode) {
             """;
 
     private static final List<String> FURNISHED =
-            List.of("unshare", "--mount", "--uts", "--ipc", "/bin/sh", "-c", FURNISH, "sh");
+            List.of("/usr/bin/unshare", "--mount", "--uts", "--ipc", "/bin/sh", "-c", FURNISH, "sh");
 
     /// Runs it with nothing but `PATH` in its environment and nothing on its standard input.
     static InChroot run(Path root, List<String> argv) throws IOException, InterruptedException {
@@ -66,7 +66,7 @@ record InChroot(String stdout, String stderr, int exitCode) {
         List<String> command = new ArrayList<>(changeRoot);
         command.add(root.toString());
         command.addAll(argv);
-        ProcessBuilder builder = new ProcessBuilder(command).redirectInput(stdin);
+        ProcessBuilder builder = new ProcessBuilder(HostSignals.byDefault(command)).redirectInput(stdin);
         builder.environment().clear();
         builder.environment().putAll(more);
         builder.environment().put("PATH", SandboxSpec.DEFAULT_ENV.get("PATH"));

@@ -22,7 +22,7 @@ record OnHost(String stdout, String stderr, int exitCode) {
             throws IOException, InterruptedException {
         Path output = scratch.resolve("stdout");
         Path errors = scratch.resolve("stderr");
-        ProcessBuilder builder = new ProcessBuilder(argv)
+        ProcessBuilder builder = new ProcessBuilder(HostSignals.byDefault(argv))
                 .directory(directory.toFile())
                 .redirectInput(
                         Files.writeString(scratch.resolve("stdin"), input).toFile())

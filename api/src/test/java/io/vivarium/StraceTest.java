@@ -72,12 +72,12 @@ class StraceTest {
         Path traces = Files.createTempDirectory("vivarium-test-");
         Path directory = Files.createTempDirectory("vivarium-test-");
         try {
-            Process host = new ProcessBuilder(
-                            "strace",
+            Process host = new ProcessBuilder(HostSignals.byDefault(
+                            "/usr/bin/strace",
                             "-ff",
                             "-o",
                             traces.resolve("of").toString(),
-                            root.resolve("calls").toString())
+                            root.resolve("calls").toString()))
                     .directory(directory.toFile())
                     .redirectInput(Path.of("/dev/null").toFile())
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)

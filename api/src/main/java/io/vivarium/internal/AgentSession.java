@@ -4,6 +4,7 @@ package io.vivarium.internal;
 import io.vivarium.ExecRefusedException;
 import io.vivarium.ProgramNotFoundException;
 import io.vivarium.SandboxException;
+import io.vivarium.TerminalSize;
 import io.vivarium.Termination;
 import io.vivarium.UnsupportedCall;
 import io.vivarium.Usage;
@@ -124,6 +125,10 @@ final class AgentSession {
 
     void signal(int id, int signal) {
         out.send(Frames.signal(id, signal));
+    }
+
+    void resize(int id, TerminalSize size) {
+        out.send(Frames.resize(id, size));
     }
 
     void window(int id, int stream, int bytes) {

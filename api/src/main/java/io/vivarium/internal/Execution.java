@@ -9,6 +9,7 @@ import io.vivarium.Exit;
 import io.vivarium.SandboxException;
 import io.vivarium.SandboxSpec;
 import io.vivarium.Stdin;
+import io.vivarium.TerminalSize;
 import io.vivarium.User;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -37,6 +38,10 @@ public final class Execution implements AutoCloseable {
     private static final Duration KILL_GRACE = Duration.ofSeconds(2);
 
     private static final int SIGKILL = 9;
+
+    /// What nearly every terminal of today can do (terminfo(5)).
+    private static final Map<String, String> TERMINAL_ENV = Map.of("TERM", "xterm");
+
     private static final Executor ON_VIRTUAL_THREADS =
             task -> Thread.ofVirtual().start(task);
 
@@ -221,7 +226,9 @@ public final class Execution implements AutoCloseable {
 
     private SpawnRequest request(SandboxSpec spec) {
         List<byte[]> argv = command.argv().stream().map(CommandLimits::utf8).toList();
-        Map<String, String> variables = CommandLimits.merge(spec.env(), command.env());
+        Map<String, String> surroundings =
+                command.terminal().isPresent() ? CommandLimits.merge(TERMINAL_ENV, spec.env()) : spec.env();
+        Map<String, String> variables = CommandLimits.merge(surroundings, command.env());
         List<byte[]> env = new ArrayList<>(variables.size());
         variables.forEach((String name, String value) -> env.add(CommandLimits.utf8(name + "=" + value)));
         CommandLimits.checkSize(argv, env);
@@ -233,6 +240,7 @@ public final class Execution implements AutoCloseable {
                 user,
                 stdinSource.connected(),
                 command.mergedStderr(),
+                command.terminal(),
                 program.trace() == null ? 0 : program.trace().sink().window());
     }
 
@@ -299,6 +307,16 @@ public final class Execution implements AutoCloseable {
     public void signal(int signal) {
         if (program.isAlive()) {
             guest.agent().signal(program.id(), signal);
+        }
+    }
+
+    /// Changes what its terminal shows.
+    public void resize(TerminalSize size) {
+        if (command.terminal().isEmpty()) {
+            throw new IllegalStateException("a program without a terminal: " + command);
+        }
+        if (program.isAlive()) {
+            guest.agent().resize(program.id(), size);
         }
     }
 

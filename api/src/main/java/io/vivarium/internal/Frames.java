@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium.internal;
 
+import io.vivarium.TerminalSize;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -18,6 +19,7 @@ final class Frames {
     static final int STDIN_EOF = 0x0012;
     static final int WINDOW = 0x0013;
     static final int SIGNAL = 0x0014;
+    static final int RESIZE = 0x0015;
 
     // Guest to host.
     static final int GUEST_HELLO = 0x8001;
@@ -39,6 +41,7 @@ final class Frames {
     private static final int FLAG_STDIN = 1;
     private static final int FLAG_MERGE_STDERR = 2;
     private static final int FLAG_TRACE = 4;
+    private static final int FLAG_TERMINAL = 8;
 
     private Frames() {}
 
@@ -55,9 +58,16 @@ final class Frames {
         boolean traced = request.traceWindow() > 0;
         int flags = (request.stdin() ? FLAG_STDIN : 0)
                 | (request.mergeStderr() ? FLAG_MERGE_STDERR : 0)
-                | (traced ? FLAG_TRACE : 0);
+                | (traced ? FLAG_TRACE : 0)
+                | (request.terminal().isPresent() ? FLAG_TERMINAL : 0);
         byte[] directory = CommandLimits.utf8(request.workingDirectory());
-        int length = 5 * 4 + bytes(directory) + 4 + bytes(request.argv()) + bytes(request.env()) + (traced ? 4 : 0);
+        int length = 5 * 4
+                + bytes(directory)
+                + 4
+                + bytes(request.argv())
+                + bytes(request.env())
+                + (traced ? 4 : 0)
+                + (request.terminal().isPresent() ? 8 : 0);
         ByteBuffer frame = frame(SPAWN, process, length)
                 .putInt(flags)
                 .putInt((int) request.user().uid())
@@ -71,6 +81,7 @@ final class Frames {
         if (traced) {
             frame.putInt(request.traceWindow());
         }
+        request.terminal().ifPresent(size -> frame.putInt(size.rows()).putInt(size.columns()));
         return frame.flip();
     }
 
@@ -105,6 +116,13 @@ final class Frames {
 
     static ByteBuffer signal(int process, int signal) {
         return frame(SIGNAL, process, 4).putInt(signal).flip();
+    }
+
+    static ByteBuffer resize(int process, TerminalSize size) {
+        return frame(RESIZE, process, 8)
+                .putInt(size.rows())
+                .putInt(size.columns())
+                .flip();
     }
 
     private static ByteBuffer frame(int type, int process, int length) {

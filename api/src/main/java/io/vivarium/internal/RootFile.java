@@ -6,6 +6,7 @@ import io.vivarium.guestimages.ImageException;
 import io.vivarium.guestimages.RootFs;
 import io.vivarium.guestimages.erofs.ErofsImage;
 import io.vivarium.guestimages.erofs.ErofsWriter;
+import io.vivarium.guestimages.fetch.Digest;
 import io.vivarium.guestimages.tar.TarReader;
 import io.vivarium.kvm.MemoryFile;
 import io.vivarium.snapshot.SavedMachine;
@@ -18,8 +19,6 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /// An open EROFS file, checked, that guests map as their root.
@@ -137,16 +136,14 @@ public final class RootFile implements AutoCloseable {
         String known = digest;
         if (known == null) {
             try (Arena arena = Arena.ofConfined()) {
-                MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+                MessageDigest fed = Digest.Algorithm.SHA256.start();
                 MemorySegment content = file.mapReadOnly(arena);
                 for (long at = 0; at < content.byteSize(); at += DIGESTED_AT_ONCE) {
-                    sha256.update(content.asSlice(at, Math.min(DIGESTED_AT_ONCE, content.byteSize() - at))
+                    fed.update(content.asSlice(at, Math.min(DIGESTED_AT_ONCE, content.byteSize() - at))
                             .asByteBuffer());
                 }
-                known = HexFormat.of().formatHex(sha256.digest());
+                known = Digest.finish(Digest.Algorithm.SHA256, fed).hex();
                 digest = known;
-            } catch (NoSuchAlgorithmException e) {
-                throw new IllegalStateException("every Java has SHA-256", e);
             }
         }
         return known;

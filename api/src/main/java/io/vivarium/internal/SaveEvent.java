@@ -2,6 +2,7 @@
 package io.vivarium.internal;
 
 import io.vivarium.SandboxSpec;
+import io.vivarium.kvm.PageMap;
 import jdk.jfr.Category;
 import jdk.jfr.DataAmount;
 import jdk.jfr.Description;
@@ -35,7 +36,7 @@ final class SaveEvent extends Event {
         if (shouldCommit()) {
             sandbox = spec.toString();
             standstill = standstillNanos;
-            copied = pages * 4096;
+            copied = pages * PageMap.PAGE_SIZE;
             commit();
         }
     }

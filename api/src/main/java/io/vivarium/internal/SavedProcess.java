@@ -3,6 +3,7 @@ package io.vivarium.internal;
 
 import io.vivarium.Command;
 import io.vivarium.Stdin;
+import io.vivarium.TerminalSize;
 import io.vivarium.User;
 import io.vivarium.snapshot.StateReader;
 import io.vivarium.snapshot.StateWriter;
@@ -46,6 +47,8 @@ record SavedProcess(
         write(to, command.user(), (StateWriter each, User user) -> each.u64(user.uid())
                 .u64(user.gid()));
         to.flag(command.stdin() instanceof Stdin.Pipe).flag(command.mergedStderr());
+        write(to, command.terminal(), (StateWriter each, TerminalSize size) -> each.u32(size.columns())
+                .u32(size.rows()));
         to.u32(id).u32(pid).u64(stdinCredit).flag(stdinEnded);
         stdout.write(to);
         stderr.write(to);
@@ -74,6 +77,10 @@ record SavedProcess(
         }
         command = from.flag() ? command.withStdin(Stdin.pipe()) : command;
         command = from.flag() ? command.withMergedStderr() : command;
+        Optional<TerminalSize> terminal = read(from, each -> new TerminalSize(each.u32(), each.u32()));
+        if (terminal.isPresent()) {
+            command = command.withTerminal(terminal.get());
+        }
         return new SavedProcess(
                 command,
                 from.u32(),

@@ -8,6 +8,7 @@ import io.vivarium.User;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -23,7 +24,8 @@ class FrameReaderFuzzTest {
         OutputPipe stderr = new OutputPipe(Execution.WINDOW, _ -> {});
         session.spawn(
                 new Program(session.newId(), stdout, stderr),
-                new SpawnRequest(List.of(new byte[] {'a'}), List.of(), "/", User.ROOT, true, false, 0));
+                new SpawnRequest(
+                        List.of(new byte[] {'a'}), List.of(), "/", User.ROOT, true, false, Optional.empty(), 0));
         while (data.remainingBytes() > 0) {
             ByteBuffer piece = ByteBuffer.wrap(data.consumeBytes(data.consumeInt(1, 300)));
             session.received((byte[] target, int offset, int length) -> {

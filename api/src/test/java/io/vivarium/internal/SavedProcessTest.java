@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vivarium.Command;
 import io.vivarium.Stdin;
+import io.vivarium.TerminalSize;
 import io.vivarium.snapshot.InvalidSnapshotFileException;
 import io.vivarium.snapshot.StateReader;
 import io.vivarium.snapshot.StateWriter;
@@ -44,6 +45,7 @@ class SavedProcessTest {
                 PLAIN,
                 PLAIN.withStdin(Stdin.pipe()),
                 PLAIN.withMergedStderr(),
+                PLAIN.withTerminal(new TerminalSize(132, 50)),
                 PLAIN.withEnv("A", "1").withEnv("B", ""),
                 PLAIN.withWorkingDirectory("/tmp").withUser(1000, 100));
     }

@@ -4,8 +4,6 @@ package io.vivarium.jmh;
 import io.vivarium.ExecResult;
 import io.vivarium.Image;
 import io.vivarium.Sandbox;
-import io.vivarium.SandboxPool;
-import io.vivarium.SandboxSpec;
 import java.io.IOException;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -35,7 +33,6 @@ public class LaunchBenchmark {
     private GuestFiles files;
     private Image image;
     private Sandbox running;
-    private SandboxPool pool;
 
     /// Builds the root image and starts the sandbox of [#exec()].
     @Setup
@@ -43,14 +40,12 @@ public class LaunchBenchmark {
         files = GuestFiles.write();
         image = Image.erofs(files.root());
         running = Sandbox.launch(image);
-        pool = SandboxPool.of(SandboxSpec.of(image));
     }
 
     /// Ends that sandbox.
     @TearDown
     public void tearDown() throws IOException {
         running.close();
-        pool.close();
         image.close();
         files.close();
     }
@@ -61,12 +56,6 @@ public class LaunchBenchmark {
         try (Sandbox sandbox = Sandbox.launch(image)) {
             return sandbox.exec(GuestFiles.BUSYBOX, "echo", "hi");
         }
-    }
-
-    /// A pristine machine of a pool, one program, given back.
-    @Benchmark
-    public ExecResult takeExecGiveBack() {
-        return pool.call(sandbox -> sandbox.exec(GuestFiles.BUSYBOX, "echo", "hi"));
     }
 
     /// One program in a machine that is there.

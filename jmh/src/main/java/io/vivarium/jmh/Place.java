@@ -7,7 +7,6 @@ import io.vivarium.Sandbox;
 import io.vivarium.SandboxPool;
 import io.vivarium.SandboxSpec;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.NullMarked;
@@ -27,14 +26,6 @@ sealed interface Place extends AutoCloseable {
     @Override
     default void close() {}
 
-    private static String requireSuccess(List<String> command, int code, String output, String errors) {
-        if (code != 0) {
-            throw new IllegalStateException(
-                    "%s ended with %d:%n%s%s".formatted(String.join(" ", command), code, output, errors));
-        }
-        return output;
-    }
-
     /// A process of the host, started by another program or by none.
     ///
     /// @param wrapper what stands before the program; nothing, where it runs on the host as it is
@@ -43,11 +34,7 @@ sealed interface Place extends AutoCloseable {
         public String run(List<String> argv) throws IOException, InterruptedException {
             List<String> command =
                     Stream.concat(wrapper.stream(), argv.stream()).toList();
-            Process process = new ProcessBuilder(command)
-                    .redirectError(ProcessBuilder.Redirect.INHERIT)
-                    .start();
-            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-            return requireSuccess(command, process.waitFor(), output, "");
+            return HostCommand.output(command, "");
         }
     }
 
@@ -87,7 +74,14 @@ sealed interface Place extends AutoCloseable {
 
     private static String output(List<String> argv, Sandbox sandbox) {
         ExecResult result = sandbox.exec(argv.toArray(String[]::new));
-        return requireSuccess(
-                argv, result.exitCode(), result.stdout().text(), result.stderr().text());
+        if (result.exitCode() != 0) {
+            throw new IllegalStateException("%s failed with %d:%n%s%s"
+                    .formatted(
+                            String.join(" ", argv),
+                            result.exitCode(),
+                            result.stdout().text(),
+                            result.stderr().text()));
+        }
+        return result.stdout().text();
     }
 }

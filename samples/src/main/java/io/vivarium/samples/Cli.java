@@ -144,17 +144,38 @@ public final class Cli {
         return root;
     }
 
-    private static int run(RunOptions options, Image image) throws InterruptedException {
+    private static int run(RunOptions options, Image image) throws IOException, InterruptedException {
         SandboxSpec spec = SandboxSpec.of(image).withMemory(options.memory());
-        try (Sandbox sandbox = Sandbox.launch(spec);
-                GuestProcess process = sandbox.start(command(options, image))) {
-            Thread stdout = copy(process, process.stdout(), FileDescriptor.out);
-            Thread stderr = copy(process, process.stderr(), FileDescriptor.err);
-            Exit exit = process.waitFor();
-            stdout.join();
-            stderr.join();
-            return report(options, program(options, image).argv().getFirst(), exit);
+        Command command = command(options, image);
+        try (Sandbox sandbox = Sandbox.launch(spec)) {
+            Exit exit = options.terminal() ? runAtTerminal(sandbox, command) : run(sandbox, command);
+            return report(options, command.argv().getFirst(), exit);
         }
+    }
+
+    private static Exit run(Sandbox sandbox, Command command) throws InterruptedException {
+        try (GuestProcess process = sandbox.start(command)) {
+            return showUntilItsEnd(process);
+        }
+    }
+
+    private static Exit runAtTerminal(Sandbox sandbox, Command command) throws IOException, InterruptedException {
+        String kind = System.getenv("TERM");
+        Command there = kind == null ? command : command.withEnv("TERM", kind);
+        try (LocalTerminal terminal = LocalTerminal.take();
+                GuestProcess process = sandbox.start(there.withTerminal(terminal.size()))) {
+            terminal.follow(process);
+            return showUntilItsEnd(process);
+        }
+    }
+
+    private static Exit showUntilItsEnd(GuestProcess process) throws InterruptedException {
+        Thread stdout = copy(process, process.stdout(), FileDescriptor.out);
+        Thread stderr = copy(process, process.stderr(), FileDescriptor.err);
+        Exit exit = process.waitFor();
+        stdout.join();
+        stderr.join();
+        return exit;
     }
 
     private static Command program(RunOptions options, Image image) {

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 /// @param env of the program
 /// @param workdir where it starts
 /// @param user whom it runs as
+/// @param terminal whether it has the terminal that this process has
 /// @param trace whether its system calls are shown
 /// @param report whether to say afterwards what it used
 /// @param argv the program and its arguments
@@ -36,6 +37,7 @@ record RunOptions(
         Map<String, String> env,
         Optional<String> workdir,
         Optional<User> user,
+        boolean terminal,
         boolean trace,
         boolean report,
         List<String> argv) {
@@ -50,6 +52,7 @@ record RunOptions(
               --env NAME=VALUE       add to its environment
               --workdir DIR          where it starts
               --user UID[:GID]       whom it runs as inside (without: 0:0)
+              --tty                  give it this terminal
               --strace               show its system calls, as strace -f does
               --report               say what it used when it has ended
                    exit code: the program's; 124 timeout, 125 Vivarium failed, 126 cannot be run, 127 not found,
@@ -79,6 +82,7 @@ record RunOptions(
         Map<String, String> env = new LinkedHashMap<>();
         Optional<String> workdir = Optional.empty();
         Optional<User> user = Optional.empty();
+        boolean terminal = false;
         boolean trace = false;
         boolean report = false;
         int at = 0;
@@ -89,7 +93,8 @@ record RunOptions(
             }
             int equals = word.indexOf('=');
             String name = equals < 0 ? word : word.substring(0, equals);
-            if (name.equals("--strace") || name.equals("--report")) {
+            if (name.equals("--tty") || name.equals("--strace") || name.equals("--report")) {
+                terminal |= name.equals("--tty");
                 trace |= name.equals("--strace");
                 report |= name.equals("--report");
                 continue;
@@ -117,7 +122,7 @@ record RunOptions(
             throw new UsageException("--root, --image and --debian exclude each other");
         }
         return new RunOptions(
-                root, image, debian, memory, timeout, Map.copyOf(env), workdir, user, trace, report, argv);
+                root, image, debian, memory, timeout, Map.copyOf(env), workdir, user, terminal, trace, report, argv);
     }
 
     private static String next(String name, @Nullable String value) throws UsageException {

@@ -3,8 +3,8 @@ package io.vivarium.snapshot;
 
 import io.vivarium.kvm.PageMap;
 import io.vivarium.snapshot.InvalidSnapshotFileException.Reason;
-import io.vivarium.snapshot.MemoryTemplate.Stretch;
 import io.vivarium.snapshot.SnapshotFile.Base;
+import io.vivarium.snapshot.Stretches.Stretch;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -32,7 +32,7 @@ final class MemoryLayout {
     /// The most that a guest has, and more.
     private static final long MOST_ADDRESS = 1L << 46;
 
-    private final List<Stretch> stretches;
+    private final Stretches stretches;
     private final Optional<String> base;
 
     /// Pages that the file has.
@@ -49,8 +49,7 @@ final class MemoryLayout {
     /// @param length bytes
     private record Run(long offset, long length) {}
 
-    private MemoryLayout(
-            List<Stretch> stretches, Optional<String> base, List<Run> runs, List<Run> zeros, byte[] digests) {
+    private MemoryLayout(Stretches stretches, Optional<String> base, List<Run> runs, List<Run> zeros, byte[] digests) {
         this.stretches = stretches;
         this.base = base;
         this.runs = runs;
@@ -134,11 +133,11 @@ final class MemoryLayout {
 
     /// The pages with content that a base has, at the offsets that they have in another layout.
     private static final class BasePages {
-        private final List<Stretch> stretches;
+        private final Stretches stretches;
         private final MemoryTemplate base;
         private final Runs content = new Runs();
 
-        BasePages(List<Stretch> stretches, MemoryTemplate base) {
+        BasePages(Stretches stretches, MemoryTemplate base) {
             this.stretches = stretches;
             this.base = base;
             base.forEachContent(content::add);
@@ -152,7 +151,7 @@ final class MemoryLayout {
 
         void forEach(Visitor visitor) {
             content.forEach(page -> {
-                long offset = offset(stretches, address(base.stretches(), page));
+                long offset = stretches.offsetOf(base.stretches().address(page));
                 if (offset >= 0) {
                     visitor.page(offset, base.content().asSlice(page, PAGE));
                 }
@@ -161,41 +160,18 @@ final class MemoryLayout {
 
         /// Whether the base has that very page.
         boolean has(long offset, MemorySegment other) {
-            long page = offset(base.stretches(), address(stretches, offset));
+            long page = base.stretches().offsetOf(stretches.address(offset));
             return page >= 0
                     && content.contains(page)
                     && base.content().asSlice(page, PAGE).mismatch(other) < 0;
-        }
-
-        private static long address(List<Stretch> stretches, long offset) {
-            long left = offset;
-            for (Stretch stretch : stretches) {
-                if (left < stretch.length()) {
-                    return stretch.guestPhysicalAddress() + left;
-                }
-                left -= stretch.length();
-            }
-            throw new IndexOutOfBoundsException("offset 0x%x of %s".formatted(offset, stretches));
-        }
-
-        /// -1 for an address that is not covered.
-        private static long offset(List<Stretch> stretches, long address) {
-            long offset = 0;
-            for (Stretch stretch : stretches) {
-                long within = address - stretch.guestPhysicalAddress();
-                if (within >= 0 && within < stretch.length()) {
-                    return offset + within;
-                }
-                offset += stretch.length();
-            }
-            return -1;
         }
     }
 
     void write(StateWriter to) {
         to.section("memory", VERSION, section -> {
-            section.list(stretches, (StateWriter each, Stretch stretch) -> each.u64(stretch.guestPhysicalAddress())
-                    .u64(stretch.length()));
+            section.list(
+                    stretches.list(), (StateWriter each, Stretch stretch) -> each.u64(stretch.guestPhysicalAddress())
+                            .u64(stretch.length()));
             section.text(base.orElse(""));
             section.list(runs, MemoryLayout::write);
             section.list(zeros, MemoryLayout::write);
@@ -210,7 +186,7 @@ final class MemoryLayout {
     /// @param length bytes of content that the file says it has
     static MemoryLayout read(StateReader from, long length) {
         return from.section("memory", VERSION, section -> {
-            List<Stretch> stretches = section.list(MemoryLayout::stretch);
+            Stretches stretches = new Stretches(section.list(MemoryLayout::stretch));
             String base = section.text();
             MemoryLayout layout = new MemoryLayout(
                     stretches,
@@ -241,19 +217,17 @@ final class MemoryLayout {
 
     private void check(long length) {
         long end = 0;
-        long size = 0;
-        for (Stretch stretch : stretches) {
+        for (Stretch stretch : stretches.list()) {
             if (stretch.length() == 0 || stretch.guestPhysicalAddress() < end) {
-                throw StateReader.malformed("stretches of memory " + stretches);
+                throw StateReader.malformed("stretches of memory " + stretches.list());
             }
-            end = stretch.guestPhysicalAddress() + stretch.length();
-            size += stretch.length();
+            end = stretch.end();
         }
-        if (size == 0) {
+        if (stretches.size() == 0) {
             throw StateReader.malformed("a guest without memory");
         }
-        checkAscend(runs, size);
-        checkAscend(zeros, size);
+        checkAscend(runs, stretches.size());
+        checkAscend(zeros, stretches.size());
         if (base.isEmpty() && !zeros.isEmpty()) {
             throw StateReader.malformed("pages that are not as in a base that there is not");
         }
@@ -283,11 +257,10 @@ final class MemoryLayout {
     }
 
     boolean liesWithin(long[] starts, long[] ends) {
-        for (Stretch stretch : stretches) {
+        for (Stretch stretch : stretches.list()) {
             boolean fits = false;
             for (int i = 0; i < starts.length; i++) {
-                fits |= stretch.guestPhysicalAddress() == starts[i]
-                        && stretch.guestPhysicalAddress() + stretch.length() <= ends[i];
+                fits |= stretch.guestPhysicalAddress() == starts[i] && stretch.end() <= ends[i];
             }
             if (!fits) {
                 return false;

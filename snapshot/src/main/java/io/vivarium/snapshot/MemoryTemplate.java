@@ -6,16 +6,14 @@ import io.vivarium.kvm.MemoryFile;
 import io.vivarium.kvm.MemoryRegion;
 import io.vivarium.kvm.PageMap;
 import io.vivarium.kvm.RegionSpec;
+import io.vivarium.snapshot.Stretches.Stretch;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongConsumer;
 import java.util.stream.LongStream;
@@ -34,37 +32,22 @@ public final class MemoryTemplate implements AutoCloseable {
     private static final long KEPT_PAGES = 1024;
 
     private final MemoryFile file;
-    private final List<Extent> extents;
+    private final Stretches stretches;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment content;
     private final AtomicInteger machines = new AtomicInteger();
-    private volatile List<Extent> writtenFirst = List.of();
+    private volatile List<Stretch> writtenFirst = List.of();
 
     // Guarded by this object: whoever made it, and captures.
     private int users = 1;
     private boolean closed;
 
     @SuppressWarnings("MustBeClosedChecker") // Closed with the template.
-    private MemoryTemplate(MemoryFile file, List<Extent> extents) {
+    private MemoryTemplate(MemoryFile file, Stretches stretches) {
         this.file = file;
-        this.extents = extents;
+        this.stretches = stretches;
         this.content = file.mapReadOnly(arena);
     }
-
-    /// A stretch of guest-physical memory.
-    ///
-    /// @param offset where its content begins in the file
-    private record Extent(long guestPhysicalAddress, long length, long offset) {
-        long end() {
-            return guestPhysicalAddress + length;
-        }
-    }
-
-    /// A stretch of guest-physical memory.
-    ///
-    /// @param guestPhysicalAddress where it starts
-    /// @param length bytes
-    record Stretch(long guestPhysicalAddress, long length) {}
 
     /// Writes the content of a template that is made.
     @FunctionalInterface
@@ -75,34 +58,27 @@ public final class MemoryTemplate implements AutoCloseable {
         void writeTo(MemorySegment memory) throws IOException;
     }
 
-    /// Makes one of stretches, ascending, that do not overlap.
+    /// Makes one.
     ///
     /// @param name shown in `/proc/self/maps`
     /// @throws IOException what the content throws
-    static MemoryTemplate of(String name, List<Stretch> stretches, Content content) throws IOException {
-        List<Extent> extents = new ArrayList<>();
-        long offset = 0;
-        for (Stretch stretch : stretches) {
-            offset = add(extents, stretch.guestPhysicalAddress, stretch.guestPhysicalAddress + stretch.length, offset);
-        }
-        MemoryFile file = MemoryFile.create(name, offset);
+    static MemoryTemplate of(String name, Stretches stretches, Content content) throws IOException {
+        MemoryFile file = MemoryFile.create(name, stretches.size());
         try {
             try (Arena arena = Arena.ofShared()) {
                 content.writeTo(file.map(arena));
             }
             file.seal();
-            return new MemoryTemplate(file, extents);
+            return new MemoryTemplate(file, stretches);
         } catch (IOException | RuntimeException | Error e) {
             file.close();
             throw e;
         }
     }
 
-    /// The stretches that it covers, ascending.
-    List<Stretch> stretches() {
-        return extents.stream()
-                .map(extent -> new Stretch(extent.guestPhysicalAddress, extent.length))
-                .toList();
+    /// What it covers.
+    Stretches stretches() {
+        return stretches;
     }
 
     /// The content of all stretches, one after the other.
@@ -135,15 +111,17 @@ public final class MemoryTemplate implements AutoCloseable {
         if (pages.isEmpty()) {
             throw new IllegalArgumentException("memory without content");
         }
-        List<Extent> extents = extents(memory, pages);
-        Extent last = extents.getLast();
-        MemoryFile file = MemoryFile.create(name, last.offset() + last.length());
+        Stretches stretches = stretches(memory, pages);
+        MemoryFile file = MemoryFile.create(name, stretches.size());
         try {
             try (Arena arena = Arena.ofShared()) {
-                copy(pages, extents, file.map(arena));
+                MemorySegment target = file.map(arena);
+                for (Page page : pages) {
+                    page.copyTo(target, stretches.offsetOf(page.guestPhysicalAddress()));
+                }
             }
             file.seal();
-            return new MemoryTemplate(file, extents);
+            return new MemoryTemplate(file, stretches);
         } catch (RuntimeException | Error e) {
             file.close();
             throw e;
@@ -172,7 +150,7 @@ public final class MemoryTemplate implements AutoCloseable {
     /// A template that has the pages of a machine, and not yet those that the machine shares with the one that it
     /// started from.
     final class Capture implements AutoCloseable {
-        private final List<Extent> stretches;
+        private final Stretches covered;
         private final BitSet own = new BitSet();
         private final MemoryFile file;
         private final Arena arena = Arena.ofShared();
@@ -181,10 +159,11 @@ public final class MemoryTemplate implements AutoCloseable {
 
         private Capture(String name, GuestMemory memory) {
             List<Page> pages = ownPages(memory);
-            stretches = coverToo(extents(
-                    memory, pages.stream().filter(page -> !page.isZeros()).toList()));
-            Extent last = stretches.getLast();
-            file = MemoryFile.create(name, last.offset() + last.length());
+            covered = stretches(
+                            memory,
+                            pages.stream().filter(page -> !page.isZeros()).toList())
+                    .and(stretches);
+            file = MemoryFile.create(name, covered.size());
             try {
                 target = file.map(arena);
                 take(pages);
@@ -196,21 +175,12 @@ public final class MemoryTemplate implements AutoCloseable {
         }
 
         private void take(List<Page> pages) {
-            int extent = 0;
             for (Page page : pages) {
-                while (extent < stretches.size()
-                        && page.guestPhysicalAddress() >= stretches.get(extent).end()) {
-                    extent++;
-                }
-                if (extent == stretches.size()) {
-                    return; // Zeros, behind all content.
-                }
-                Extent within = stretches.get(extent);
-                if (page.guestPhysicalAddress() >= within.guestPhysicalAddress()) {
-                    long at = within.offset() + page.guestPhysicalAddress() - within.guestPhysicalAddress();
+                long at = covered.offsetOf(page.guestPhysicalAddress());
+                if (at >= 0) { // Else zeros, behind all content.
                     own.set(Math.toIntExact(at / PageMap.PAGE_SIZE));
                     if (!page.isZeros()) {
-                        target.asSlice(at, PageMap.PAGE_SIZE).copyFrom(page.content());
+                        page.copyTo(target, at);
                     }
                 }
             }
@@ -227,14 +197,14 @@ public final class MemoryTemplate implements AutoCloseable {
         MemoryTemplate finish() {
             try {
                 forEachContent(page -> {
-                    long at = offset(stretches, address(page));
+                    long at = covered.offsetOf(stretches.address(page));
                     if (at >= 0 && !own.get(Math.toIntExact(at / PageMap.PAGE_SIZE))) {
                         MemorySegment.copy(content, page, target, at, PageMap.PAGE_SIZE);
                     }
                 });
                 arena.close();
                 file.seal();
-                MemoryTemplate made = new MemoryTemplate(file, stretches);
+                MemoryTemplate made = new MemoryTemplate(file, covered);
                 done = true;
                 release();
                 return made;
@@ -255,40 +225,6 @@ public final class MemoryTemplate implements AutoCloseable {
                 release();
             }
         }
-    }
-
-    /// The address of what is at an offset of the content.
-    private long address(long offset) {
-        for (Extent extent : extents) {
-            if (offset < extent.offset + extent.length) {
-                return extent.guestPhysicalAddress + offset - extent.offset;
-            }
-        }
-        throw new IndexOutOfBoundsException("offset 0x%x of %s".formatted(offset, extents));
-    }
-
-    /// The offset of what is at an address; -1 for what is not covered.
-    private static long offset(List<Extent> extents, long address) {
-        for (Extent extent : extents) {
-            if (address >= extent.guestPhysicalAddress && address < extent.end()) {
-                return extent.offset + address - extent.guestPhysicalAddress;
-            }
-        }
-        return -1;
-    }
-
-    /// Stretches that cover what others do, and what this template covers.
-    private List<Extent> coverToo(List<Extent> others) {
-        SortedMap<Long, Long> ends = new TreeMap<>();
-        for (List<Extent> each : List.of(others, extents)) {
-            each.forEach(extent -> ends.merge(extent.guestPhysicalAddress, extent.end(), Math::max));
-        }
-        List<Extent> all = new ArrayList<>();
-        long offset = 0;
-        for (Map.Entry<Long, Long> stretch : ends.entrySet()) {
-            offset = add(all, stretch.getKey(), stretch.getValue(), offset);
-        }
-        return List.copyOf(all);
     }
 
     /// The pages that a machine does not share with the template that it started from, if they are zeros or not.
@@ -314,6 +250,10 @@ public final class MemoryTemplate implements AutoCloseable {
     private record Page(long guestPhysicalAddress, MemorySegment content) {
         boolean isZeros() {
             return content.mismatch(ZEROS) < 0;
+        }
+
+        void copyTo(MemorySegment target, long at) {
+            MemorySegment.copy(content, 0, target, at, PageMap.PAGE_SIZE);
         }
     }
 
@@ -349,16 +289,15 @@ public final class MemoryTemplate implements AutoCloseable {
     }
 
     /// One for each stretch of adjacent regions, up to the last page with content.
-    private static List<Extent> extents(GuestMemory memory, List<Page> pages) {
-        List<Extent> extents = new ArrayList<>();
+    private static Stretches stretches(GuestMemory memory, List<Page> pages) {
+        List<Stretch> stretches = new ArrayList<>();
         long start = -1;
         long end = -1;
         long lastContent = -1;
-        long offset = 0;
         int page = 0;
         for (MemoryRegion region : memory.regions()) {
             if (region.guestPhysicalAddress() != end) {
-                offset = add(extents, start, lastContent, offset);
+                add(stretches, start, lastContent);
                 start = region.guestPhysicalAddress();
                 lastContent = start;
             }
@@ -368,26 +307,13 @@ public final class MemoryTemplate implements AutoCloseable {
                 page++;
             }
         }
-        add(extents, start, lastContent, offset);
-        return List.copyOf(extents);
+        add(stretches, start, lastContent);
+        return new Stretches(stretches);
     }
 
-    private static long add(List<Extent> extents, long start, long end, long offset) {
+    private static void add(List<Stretch> stretches, long start, long end) {
         if (end > start) {
-            extents.add(new Extent(start, end - start, offset));
-        }
-        return offset + (end - start);
-    }
-
-    private static void copy(List<Page> pages, List<Extent> extents, MemorySegment to) {
-        int extent = 0;
-        for (Page page : pages) {
-            while (page.guestPhysicalAddress() >= extents.get(extent).end()) {
-                extent++;
-            }
-            Extent within = extents.get(extent);
-            long at = within.offset() + page.guestPhysicalAddress() - within.guestPhysicalAddress();
-            to.asSlice(at, PageMap.PAGE_SIZE).copyFrom(page.content());
+            stretches.add(new Stretch(start, end - start));
         }
     }
 
@@ -401,13 +327,13 @@ public final class MemoryTemplate implements AutoCloseable {
         if (machines.get() < 2 || !writtenFirst.isEmpty()) {
             return;
         }
-        List<Extent> written = new ArrayList<>();
+        List<Stretch> written = new ArrayList<>();
         PageBudget budget = new PageBudget(KEPT_PAGES);
         for (MemoryRegion region : memory.regions()) {
             if (region.spec() instanceof RegionSpec.CopyOnWrite) {
                 pageMap.forEachOwn(region.memory(), (long offset, long length) -> {
                     if (budget.take(length / PageMap.PAGE_SIZE)) {
-                        written.add(new Extent(region.guestPhysicalAddress() + offset, length, 0));
+                        written.add(new Stretch(region.guestPhysicalAddress() + offset, length));
                     }
                 });
             }
@@ -420,7 +346,7 @@ public final class MemoryTemplate implements AutoCloseable {
     /// @param memory of a machine that was built with [#regions], and has not run
     public void prepare(GuestMemory memory) {
         machines.incrementAndGet();
-        for (Extent pages : writtenFirst) {
+        for (Stretch pages : writtenFirst) {
             memory.populate(pages.guestPhysicalAddress(), pages.length());
         }
     }
@@ -460,16 +386,11 @@ public final class MemoryTemplate implements AutoCloseable {
     ///     bytes from there
     public void putBack(GuestMemory memory, long start, long length) {
         MemorySegment target = memory.writableSlice(start, length);
-        for (Extent extent : extents) {
-            if (start >= extent.guestPhysicalAddress() && start < extent.end()) {
-                long covered = Math.min(length, extent.end() - start);
-                long at = extent.offset() + start - extent.guestPhysicalAddress();
-                MemorySegment.copy(content, at, target, 0, covered);
-                target.asSlice(covered).fill((byte) 0);
-                return;
-            }
+        long covered = Math.min(length, stretches.coveredFrom(start));
+        if (covered > 0) {
+            MemorySegment.copy(content, stretches.offsetOf(start), target, 0, covered);
         }
-        target.fill((byte) 0);
+        target.asSlice(covered).fill((byte) 0);
     }
 
     /// How many pages may still be left with a machine.
@@ -496,21 +417,18 @@ public final class MemoryTemplate implements AutoCloseable {
 
     /// The regions of a machine that start as this template, by ascending address.
     public List<RegionSpec> regions() {
-        List<RegionSpec> regions = new ArrayList<>(extents.size());
-        for (Extent extent : extents) {
-            regions.add(RegionSpec.copyOnWrite(extent.guestPhysicalAddress(), extent.length(), file, extent.offset()));
+        List<RegionSpec> regions = new ArrayList<>();
+        for (int i = 0; i < stretches.list().size(); i++) {
+            Stretch stretch = stretches.list().get(i);
+            regions.add(RegionSpec.copyOnWrite(
+                    stretch.guestPhysicalAddress(), stretch.length(), file, stretches.offset(i)));
         }
         return regions;
     }
 
     /// Up to where it covers the memory from an address on: that address if it does not.
     public long coveredFrom(long guestPhysicalAddress) {
-        for (Extent extent : extents) {
-            if (extent.guestPhysicalAddress() == guestPhysicalAddress) {
-                return extent.end();
-            }
-        }
-        return guestPhysicalAddress;
+        return guestPhysicalAddress + stretches.coveredFrom(guestPhysicalAddress);
     }
 
     /// Keeps the content from being closed, until [#release].

@@ -227,15 +227,7 @@ class MemoryTemplateTest {
     private static Map<Long, Long> pages(MemoryTemplate template) {
         Map<Long, Long> pages = new TreeMap<>();
         template.forEachContent(page -> {
-            long address = page;
-            for (MemoryTemplate.Stretch stretch : template.stretches()) {
-                if (address < stretch.length()) {
-                    address += stretch.guestPhysicalAddress();
-                    break;
-                }
-                address -= stretch.length();
-            }
-            pages.put(address, template.content().get(ValueLayout.JAVA_LONG, page));
+            pages.put(template.stretches().address(page), template.content().get(ValueLayout.JAVA_LONG, page));
         });
         return pages;
     }
