@@ -9,7 +9,7 @@ lane_java_modules=java.base,java.compiler,java.instrument,java.logging,java.mana
 lane_modules_amd=(virtio_pci virtio_blk kvm-amd)
 lane_modules_intel=(kvm-intel)
 # Of this machine, for the tests that run them in a guest and beside it. Those that are not here, the tests do without.
-lane_programs=(/bin/{bash,bash-static,dash,ls} /usr/bin/{ldd,make,sort})
+lane_programs=(/bin/{bash,bash-static,dash,ls} /usr/bin/{env,ldd,make,sort})
 
 build_base() {
   local key
