@@ -28,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -185,6 +186,22 @@ class SandboxSessionTest {
                 .hasMessageContaining("missing");
         assertThatThrownBy(() -> sandbox.exec(cat.withStdin(Stdin.pipe())))
                 .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void aStreamThatBlocksHoldsUpNoVirtualThreads() {
+        agent.program("cat", SandboxSessionTest::cat);
+        AtomicBoolean virtual = new AtomicBoolean(true);
+        InputStream stream = new InputStream() {
+            @Override
+            public int read() {
+                virtual.set(Thread.currentThread().isVirtual());
+                return -1;
+            }
+        };
+        sandbox.exec(Command.of("cat").withStdin(Stdin.of(stream)));
+
+        assertThat(virtual).isFalse();
     }
 
     @Test

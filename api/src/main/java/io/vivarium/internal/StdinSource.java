@@ -95,14 +95,15 @@ sealed interface StdinSource {
         }
     }
 
-    /// A stream, read by a thread of its own.
+    /// A stream, read by a platform thread of its own: one that waits for a terminal holds a virtual thread's carrier,
+    /// and there are only as many of those as processors.
     final class Pump implements StdinSource {
         private static final Logger LOG = LoggerFactory.getLogger(StdinSource.class);
 
         private final InputStream from;
         private final boolean owned;
         private volatile boolean stopped;
-        private volatile Thread thread = Thread.ofVirtual().unstarted(() -> {});
+        private volatile Thread thread = Thread.ofPlatform().unstarted(() -> {});
 
         private Pump(InputStream from, boolean owned) {
             this.from = from;
@@ -111,7 +112,8 @@ sealed interface StdinSource {
 
         @Override
         public void feed(Program program, AgentSession agent) {
-            thread = Thread.ofVirtual()
+            thread = Thread.ofPlatform()
+                    .daemon()
                     .name("vivarium-stdin-" + program.id())
                     .start(() -> pump(new StdinStream(program, agent)));
         }

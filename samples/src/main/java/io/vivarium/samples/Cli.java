@@ -202,7 +202,7 @@ public final class Cli {
     }
 
     private static Thread copy(GuestProcess process, InputStream from, FileDescriptor to) {
-        return Thread.ofVirtual().start(() -> {
+        return Thread.ofPlatform().daemon().start(() -> {
             // Not closed: what there is to say of the program's end comes on the same descriptor.
             OutputStream out = new FileOutputStream(to);
             try {

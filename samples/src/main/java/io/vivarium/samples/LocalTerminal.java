@@ -58,7 +58,7 @@ final class LocalTerminal implements AutoCloseable {
                 .redirectError(ProcessBuilder.Redirect.DISCARD)
                 .start();
         watch = started;
-        Thread.ofVirtual().start(() -> {
+        Thread.ofPlatform().daemon().start(() -> {
             try (BufferedReader sizes = started.inputReader(StandardCharsets.US_ASCII)) {
                 for (String size = sizes.readLine(); size != null; size = sizes.readLine()) {
                     process.resize(parse(size));
