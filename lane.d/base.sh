@@ -9,7 +9,7 @@ lane_java_modules=java.base,java.compiler,java.instrument,java.logging,java.mana
 lane_modules_amd=(virtio_pci virtio_blk kvm-amd)
 lane_modules_intel=(kvm-intel)
 # Of this machine, for the tests that run them in a guest and beside it. Those that are not here, the tests do without.
-lane_programs=(/bin/{bash,bash-static,dash,ls} /usr/bin/{ldd,make,sort})
+lane_programs=(/bin/{bash,bash-static,dash,ls} /usr/bin/{env,ldd,make,sort})
 
 build_base() {
   local key
@@ -183,14 +183,16 @@ build_aot_cache() {
   [ ! -e "$aot" ] || return 0
   say "rehearsing the start of the JVM (once)"
   need_space "$cache" 100
+  rm -rf "$work/rehearsal"
+  printf '%s\n' "${lane_rehearsed[@]/#/io.vivarium.kvm.}" >"$work/rehearsed"
   # shellcheck disable=SC2086
   "$base/java/bin/java" -XX:AOTCacheOutput="$aot.new" $lane_jvm_options \
     -Dlane.classes="$here/kvm/target/classes/:$here/kvm/target/test-classes/" -cp "$(library_path "$work/libraries/")" \
-    RunTests "$work/rehearsal" '!machine' machine "${lane_rehearsed[@]/#/io.vivarium.kvm.}" >"$work/rehearsal.log" 2>&1 || {
+    RunTests "$work/rehearsal" '!machine' machine "$work/rehearsed" >"$work/rehearsal.log" 2>&1 || {
     tail -n 20 "$work/rehearsal.log" >&2
     stop "the AOT cache could not be made: $work/rehearsal.log"
   }
-  rm -rf "$work/rehearsal"
+  rm -rf "$work/rehearsal" "$work/rehearsed"
   mv "$aot.new" "$aot"
 }
 

@@ -27,10 +27,31 @@ build_project() {
     stop "$work/libraries is not there: build with ./mvnw -Plane package, or run without --no-build"
 }
 
+# The files that L1 gets, beside the libraries: module by module.
+module_files() {
+  local module jar
+  for module in "${modules_with_tests[@]}"; do
+    for jar in "$here/$module"/target/vivarium-*.jar; do
+      case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
+      echo "$jar"
+    done
+    echo "$here/$module/target/test-classes"
+  done
+}
+
+# What of the project's disk may change, as text.
+project_content() {
+  local files
+  mapfile -t files < <(module_files)
+  mkdir -p "$work/programs"
+  cat "$lane_parts/project.sh"
+  find "${files[@]}" "$work/libraries" "$work/programs" "$aot" -type f -printf '%p %s %T@\n' | sort
+  write_arguments
+}
+
 # lay_out_project <directory>
 lay_out_project() {
-  local project="$1" module jar name
-  local path=()
+  local project="$1" file
   rm -rf "$project"
   mkdir -p "$project"
   # All in one folder: the AOT cache stands for class paths that begin with the same folder.
@@ -39,16 +60,20 @@ lay_out_project() {
   # What the tests made of their sources when they ran here. The rest they compile in L1, as far as gcc does.
   mkdir -p "$work/programs"
   cp -r "$work/programs" "$project/"
-  for module in "${modules_with_tests[@]}"; do
-    for jar in "$here/$module"/target/vivarium-*.jar; do
-      case "$jar" in *-sources.jar | *-javadoc.jar | *-tests.jar) continue ;; esac
-      cp -p "$jar" "$project/"
-      path+=("$(basename "$jar")")
-    done
-    cp -rp "$here/$module/target/test-classes" "$project/$module-tests"
-    path+=("$module-tests")
-  done
+  while read -r file; do
+    cp -rp "$file" "$project/$(name_in_project "$file")"
+  done < <(module_files)
   write_arguments >"$project/arguments"
+}
+
+# Jars keep their names; directories of classes are named after their modules.
+name_in_project() {
+  local name="${1##*/}"
+  if [ "$name" = test-classes ]; then
+    name="${1%/target/test-classes}"
+    name="${name##*/}-tests"
+  fi
+  echo "$name"
 }
 
 # What would take an emulated processor minutes: Debian's packages as this machine has them installed, a second JVM.
@@ -56,18 +81,21 @@ left_out=long
 
 # The java command line in L1. Modules and tests are on the class path: their packages then are one and the same.
 write_arguments() {
+  local file path=
+  while read -r file; do
+    path+="/project/$(name_in_project "$file"):"
+  done < <(module_files)
   cat <<ARGUMENTS
 -XX:AOTCache=/project/aot $lane_jvm_options -Xmx768m
 -Dvivarium.test.effort=1
 -Dvivarium.test.programs=/project/programs
--cp $(library_path /project/)$(printf '/project/%s:' "${path[@]}")
-RunTests /run/reports $tag $left_out
+-cp $(library_path /project/)$path
+RunTests /run/reports $tag $left_out /run/classes
 ARGUMENTS
-  tagged_classes
 }
 
-# The classes that have the tag somewhere, and were asked for, what others rest on first. JUnit could look for them itself, but it loads every class
-# there is for that.
+# The classes that have the tag somewhere, and were asked for, what others rest on first. JUnit could look for them itself,
+# but it loads every class there is for that.
 tagged_classes() {
   local module file class asked
   for module in "${modules_with_tests[@]}"; do
@@ -83,4 +111,28 @@ tagged_classes() {
       done
     done | sort
   done
+}
+
+# To each machine its classes, in files/classes of its directory: the longest first to the machine that has least, where
+# the lines of a class stand for how long it takes. $machines may become fewer.
+deal_classes() {
+  local machine class number=0
+  tagged_classes >"$work/classes"
+  [ "$machines" -le "$(wc -l <"$work/classes")" ] || machines="$(wc -l <"$work/classes")"
+  for machine in $(seq "$machines"); do
+    mkdir -p "$(machine_directory "$machine")/files"
+  done
+  while read -r class; do
+    echo "$(cat "$here"/*/src/test/java/"${class//.//}.java" | wc -l) $number $class"
+    number=$((number + 1))
+  done <"$work/classes" | sort -k 1,1nr | awk -v machines="$machines" '{
+      least = 1
+      for (each = 2; each <= machines; each++)
+        if (load[each] < load[least]) least = each
+      load[least] += $1
+      print $2, least, $3
+    }' | sort -n | while read -r number machine class; do
+    echo "$class" >>"$(machine_directory "$machine")/files/classes"
+  done
+  rm -f "$work/classes"
 }

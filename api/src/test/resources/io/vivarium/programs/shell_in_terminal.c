@@ -4,20 +4,24 @@
 
 static int terminal;
 
-/* All that the terminal shows until `wanted` has come, and no further: what is typed next waits for it. */
-static void until(const char *wanted)
+/*
+ * All that the terminal shows until `wanted` has come, and no further: what is typed next waits for it. And `key`, how it
+ * shows a key that sends a signal, which is left out: Linux sends the signal first, and whoever gets it may write before.
+ */
+static void until(const char *wanted, const char *key)
 {
-	char bytes[2000];
+	char bytes[2000] = "", *at;
 	size_t done = 0;
-	while (done < sizeof(bytes) - 1) {
+	while (done < sizeof(bytes) - 1 && !(strstr(bytes, wanted) && strstr(bytes, key))) {
 		if (read(terminal, bytes + done, 1) <= 0)
 			break;
 		bytes[++done] = 0;
-		if (strstr(bytes, wanted))
-			break;
 	}
-	for (size_t i = 0; i < done; i++)
-		printf(bytes[i] == '\n' || (bytes[i] >= ' ' && bytes[i] < 127) ? "%c" : "\\%03o", (unsigned char)bytes[i]);
+	at = strstr(bytes, key);
+	if (at)
+		memmove(at, at + strlen(key), strlen(at + strlen(key)) + 1);
+	for (const char *each = bytes; *each; each++)
+		printf(*each == '\n' || (*each >= ' ' && *each < 127) ? "%c" : "\\%03o", (unsigned char)*each);
 	printf("|\n");
 	fflush(stdout);
 }
@@ -25,7 +29,13 @@ static void until(const char *wanted)
 static void type(const char *keys, const char *wanted)
 {
 	write(terminal, keys, strlen(keys));
-	until(wanted);
+	until(wanted, "");
+}
+
+static void signal_by(const char *key, const char *shown, const char *wanted)
+{
+	write(terminal, key, strlen(key));
+	until(wanted, shown);
 }
 
 int main(void)
@@ -40,13 +50,13 @@ int main(void)
 		execve("/bin/bash-static", argv, envp);
 		_exit(127);
 	}
-	until("ready> ");
+	until("ready> ", "");
 	type("while read line; do echo \"got $line\"; done\n", "done\r\n");
 	type("one\n", "got one\r\n");
-	type("\003", "ready> ");
+	signal_by("\003", "^C", "ready> ");
 	type("(while read line; do echo \"got $line\"; done)\n", "done)\r\n");
 	type("two\n", "got two\r\n");
-	type("\032", "ready> ");
+	signal_by("\032", "^Z", "ready> ");
 	type("jobs\n", "ready> ");
 	type("fg\n", "done )\r\n");
 	type("three\n", "got three\r\n");
