@@ -176,17 +176,15 @@ public final class Command {
         return with(draft -> draft.mergedStderr = true);
     }
 
-    /// Gives it a terminal (pty(7)), which is the controlling one of its session: what shells, editors and interpreters
-    /// need to talk to a person.
+    /// Gives it a terminal (pty(7)), which is the controlling one of its session: what shells,
+    /// editors and interpreters need to talk to a person.
     ///
-    /// Its standard input, output and error are that terminal. All that it shows is standard output, with `\r\n` at
-    // the
-    /// ends of lines and the echo of what was typed; there is no standard error. What is written to standard input
-    // is
-    /// typed: `\r` is Enter, byte 3 is Ctrl-C and sends `SIGINT`, as long as the program leaves it at that. The end
-    // of
-    /// standard input types Ctrl-D. Where `TERM` is not in the environment it is `xterm`. When the program ends,
-    /// what it started and what still has the terminal gets `SIGHUP` and finds the terminal's end.
+    /// Its standard input, output and error are that terminal. All that it shows is standard
+    /// output, with `\r\n` at the ends of lines and the echo of what was typed; there is no
+    /// standard error. What is written to standard input is typed: `\r` is Enter, byte 3 is Ctrl-C
+    /// and sends `SIGINT`, as long as the program leaves it at that. The end of standard input types
+    /// Ctrl-D. Where `TERM` is not in the environment it is `xterm`. When the program ends, what it
+    /// started and what still has the terminal gets `SIGHUP` and finds the terminal's end.
     ///
     /// @param size what it shows at first, [GuestProcess#resize] changes it
     public Command withTerminal(TerminalSize size) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.vivarium;
 
-/// How much a terminal shows. A program may ask for it, and is told of changes by `SIGWINCH` (tty_ioctl(4),
-// `TIOCGWINSZ`).
+/// How much a terminal shows. A program may ask for it, and is told of changes by `SIGWINCH`
+/// (tty_ioctl(4), `TIOCGWINSZ`).
 ///
 /// @param columns characters in a line, 0 … 65,535; 0 for not known
 /// @param rows lines, 0 … 65,535; 0 for not known

@@ -198,6 +198,11 @@ class SandboxSessionTest {
                 virtual.set(Thread.currentThread().isVirtual());
                 return -1;
             }
+
+            @Override
+            public int read(byte[] bytes, int offset, int length) {
+                return read();
+            }
         };
         sandbox.exec(Command.of("cat").withStdin(Stdin.of(stream)));
 

@@ -7,6 +7,7 @@ import io.vivarium.SandboxPool;
 import io.vivarium.SandboxSpec;
 import io.vivarium.Stdin;
 import io.vivarium.Template;
+import java.io.Closeable;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -42,7 +43,7 @@ public final class Pristine implements AutoCloseable {
     private static final String ANSWER = "[\"6\", \"7\"]\n";
 
     private final List<Contender> contenders = new ArrayList<>();
-    private final List<AutoCloseable> open = new ArrayList<>();
+    private final List<Closeable> open = new ArrayList<>();
 
     private Pristine() {}
 
@@ -69,8 +70,12 @@ public final class Pristine implements AutoCloseable {
     }
 
     private void addEcho() throws IOException, InterruptedException {
-        GuestFiles files = keep(GuestFiles.write());
-        SandboxPool pool = keep(SandboxPool.of(SandboxSpec.of(keep(Image.erofs(files.root())))));
+        GuestFiles files = GuestFiles.write();
+        open.add(files::close);
+        Image image = Image.erofs(files.root());
+        open.add(image::close);
+        SandboxPool pool = SandboxPool.of(SandboxSpec.of(image));
+        open.add(pool::close);
         Command echo = Command.of(ECHO);
         add(
                 "echo: pool, pristine",
@@ -82,7 +87,8 @@ public final class Pristine implements AutoCloseable {
                 "bwrap",
                 CALLS,
                 List.of("bwrap", "--ro-bind", "/", "/", "--unshare-all", GuestFiles.BUSYBOX, "echo", "hi"));
-        OciBundle bundle = keep(OciBundle.of(GuestFiles.BUSYBOX, "echo", "hi"));
+        OciBundle bundle = OciBundle.of(GuestFiles.BUSYBOX, "echo", "hi");
+        open.add(bundle::close);
         addPeer("crun", SLOW_CALLS, bundle.command("crun"));
         addPeer("runsc", SLOW_CALLS, bundle.command("runsc", "--network=none", "--ignore-cgroups"));
     }
@@ -106,18 +112,23 @@ public final class Pristine implements AutoCloseable {
             System.out.println("left out: Python, which is not at " + PYTHON);
             return;
         }
-        ProgramRoot root = keep(ProgramRoot.create());
+        ProgramRoot root = ProgramRoot.create();
+        open.add(root::close);
         root.copyPython(PYTHON);
-        Image image = keep(Image.directory(root.directory()));
+        Image image = Image.directory(root.directory());
+        open.add(image::close);
         List<String> python = List.of(PYTHON.toString(), "-I", "-c", PROGRAM);
-        Template warm = keep(Template.of(image).withProcess(Command.of(python).withStdin(Stdin.pipe())));
-        SandboxPool pool = keep(SandboxPool.builder(warm).ready(2).build());
+        Template warm = Template.of(image).withProcess(Command.of(python).withStdin(Stdin.pipe()));
+        open.add(warm::close);
+        SandboxPool pool = SandboxPool.builder(warm).ready(2).build();
+        open.add(pool::close);
         add(
                 "python: pool, ready-made",
                 ANSWER,
                 CALLS,
                 () -> pool.call(sandbox -> PoolBenchmark.ask(sandbox.readyMade().getFirst(), QUESTION) + "\n"));
-        SandboxPool cold = keep(SandboxPool.of(SandboxSpec.of(image)));
+        SandboxPool cold = SandboxPool.of(SandboxSpec.of(image));
+        open.add(cold::close);
         Command asked = Command.of(python).withStdin(Stdin.of(QUESTION + "\n"));
         add(
                 "python: pool, started",
@@ -125,11 +136,6 @@ public final class Pristine implements AutoCloseable {
                 SLOW_CALLS,
                 () -> cold.call(sandbox -> sandbox.exec(asked).stdout().text()));
         add("python: ProcessBuilder", ANSWER, SLOW_CALLS, () -> HostCommand.output(python, QUESTION + "\n"));
-    }
-
-    private <T extends AutoCloseable> T keep(T resource) {
-        open.add(resource);
-        return resource;
     }
 
     private void measure(int rounds) throws Exception {
@@ -144,8 +150,8 @@ public final class Pristine implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
-        for (AutoCloseable each : open.reversed()) {
+    public void close() throws IOException {
+        for (Closeable each : open.reversed()) {
             each.close();
         }
     }

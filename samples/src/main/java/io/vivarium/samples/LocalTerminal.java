@@ -10,13 +10,12 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// The terminal that this process has as its standard input, lent to a program in a sandbox until it is closed: every
-// key
-/// goes to the program as it is typed, Ctrl-C too.
+/// The terminal that this process has as its standard input, lent to a program in a sandbox until
+/// it is closed: every key goes to the program as it is typed, Ctrl-C too.
 final class LocalTerminal implements AutoCloseable {
-    /// Prints the size whenever it changes: the kernel tells all of the terminal's foreground by `SIGWINCH`, which Java
-    // has
-    /// no name for. It ends with its standard input, so with this process, however that ends.
+    /// Prints the size whenever it changes: the kernel tells all of the terminal's foreground by
+    /// `SIGWINCH`, which Java has no name for. It ends with its standard input, so with this
+    /// process, however that ends.
     private static final String WATCH = """
             trap 'stty size </dev/tty' WINCH
             exec 3<&0
