@@ -3,6 +3,7 @@ package io.vivarium;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.vivarium.kvm.testing.EnabledIfKvm;
 import java.io.IOException;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 class CommandTerminalTest {
     private static final TerminalSize SIZE = new TerminalSize(80, 24);
     private static final String BASH = "/bin/bash-static";
+    private static final String SCRIPT = "/usr/bin/script";
     private static final Map<String, String> ENV = Map.of("PS1", "$ ", "HOME", "/", "TERM", "xterm", "HISTFILE", "");
     private static final List<String> SHELL = List.of(BASH, "--norc", "--noprofile", "--noediting", "-i");
 
@@ -96,8 +98,9 @@ class CommandTerminalTest {
 
     @Test
     void sameDialogueAsOnTheHost() throws IOException, InterruptedException {
+        assumeTrue(Files.isExecutable(Path.of(SCRIPT)), "script(1) is not installed, which is compared with");
         ProcessBuilder builder = new ProcessBuilder(
-                HostSignals.byDefault("/usr/bin/script", "-q", "-e", "-c", String.join(" ", SHELL), "/dev/null"));
+                HostSignals.byDefault(SCRIPT, "-q", "-e", "-c", String.join(" ", SHELL), "/dev/null"));
         builder.environment().clear();
         builder.environment().putAll(ENV);
         builder.environment().put("PATH", "/usr/bin:/bin");
