@@ -9,6 +9,7 @@ enum frame_use {
 	FRAME_COUNTED = 0, /* page of a program or a file */
 	FRAME_BLOCK,       /* first of 2^order frames of the kernel */
 	FRAME_SLAB,        /* small objects of one size */
+	FRAME_FREE,        /* only while blocks are put together */
 };
 
 struct frame {

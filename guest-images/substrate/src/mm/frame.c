@@ -17,6 +17,8 @@
 #define MAX_RANGES 4
 /* What only the kernel may take: so that ending a program never fails for want of memory. */
 #define RESERVE_FRAMES 128
+/* Frames that have come back since blocks were last put together: fewer hardly make another one. */
+#define GATHER_WORTH 256
 
 struct range {
 	u64 next, end; /* frame numbers: the wilderness */
@@ -39,6 +41,7 @@ static struct {
 	struct pool returned; /* by the host, or reported to it: it has no memory for them; they hold anything */
 	bool (*take_back)(void);
 	u64 total, clean, untouched;
+	u64 put; /* blocks that came back since the last gather() */
 } ram;
 
 static void pool_put(struct pool *pool, u64 number, unsigned int order)
@@ -46,6 +49,7 @@ static void pool_put(struct pool *pool, u64 number, unsigned int order)
 	ram.frames[number].next = pool->lists[order];
 	pool->lists[order] = (u32)number;
 	pool->frames += 1UL << order;
+	ram.put++;
 }
 
 static u64 pool_take(struct pool *pool, unsigned int order)
@@ -151,6 +155,58 @@ static u64 last_take(unsigned int order)
 	return number;
 }
 
+static void mark(u32 list, unsigned int order)
+{
+	for (u32 number = list; number; number = ram.frames[number].next)
+		for (u32 i = 0; i < 1U << order; i++)
+			ram.frames[number + i].use = FRAME_FREE;
+}
+
+static bool all_free(u64 first, u64 count)
+{
+	for (u64 number = first; number < first + count; number++)
+		if (number >= ram.limit || ram.frames[number].use != FRAME_FREE)
+			return false;
+	return true;
+}
+
+/* The largest block that begins there and is free. */
+static unsigned int free_order(u64 first)
+{
+	unsigned int order = 0;
+	while (order < MAX_ORDER && !(first & (1UL << order)) && all_free(first + (1UL << order), 1UL << order))
+		order++;
+	return order;
+}
+
+/*
+ * Free frames that lie side by side become blocks again. It looks at all frames, so it is done when there is no other way; what
+ * is known of the free ones besides is forgotten.
+ */
+static void gather(void)
+{
+	for (unsigned int order = 0; order <= MAX_ORDER; order++) {
+		mark(ram.recycled.lists[order], order);
+		mark(ram.returned.lists[order], order);
+	}
+	mark(ram.clean_list, 0);
+	ram.recycled = ram.returned = (struct pool){ .frames = 0 };
+	ram.clean_list = 0;
+	ram.clean = 0;
+	for (u64 number = 1; number < ram.limit;) {
+		if (ram.frames[number].use != FRAME_FREE) {
+			number++;
+			continue;
+		}
+		unsigned int order = free_order(number);
+		for (u64 i = 0; i < 1UL << order; i++)
+			ram.frames[number + i].use = FRAME_COUNTED;
+		pool_put(&ram.recycled, number, order);
+		number += 1UL << order;
+	}
+	ram.put = 0;
+}
+
 static u64 clean_take(void)
 {
 	u32 number = ram.clean_list;
@@ -245,6 +301,12 @@ paddr_t frames_alloc(unsigned int order)
 		number = last_take(order);
 	if (!number && order == 0)
 		number = clean_take();
+	if (!number && order > 0 && ram.put >= GATHER_WORTH) {
+		gather();
+		number = used_take(order);
+		if (!number)
+			number = last_take(order);
+	}
 	if (!number)
 		return 0;
 	ram.frames[number].use = FRAME_BLOCK;
