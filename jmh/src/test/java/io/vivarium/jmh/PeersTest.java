@@ -75,7 +75,7 @@ class PeersTest {
                 new Workload("unknown", List.of(program.toString(), "unknown", "1"), Workload.Clock.THE_CALLERS);
 
         assertThatThrownBy(() -> unknown.measure(running))
-                .hasMessageContaining("ended with 2")
+                .hasMessageContaining("failed with 2")
                 .hasMessageContaining("no workload unknown");
     }
 }
