@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.util.concurrent.ExecutionException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -115,12 +116,16 @@ sealed interface StdinSource {
             thread = Thread.ofPlatform()
                     .daemon()
                     .name("vivarium-stdin-" + program.id())
-                    .start(() -> pump(new StdinStream(program, agent)));
+                    .start(() -> pump(program, new StdinStream(program, agent)));
         }
 
-        private void pump(OutputStream to) {
+        private void pump(Program program, OutputStream to) {
             try (to) {
+                // A stream may end at once, and its end is for a program that is there.
+                program.spawned().get();
                 from.transferTo(to);
+            } catch (ExecutionException | InterruptedException e) {
+                LOG.debug("no program to read standard input", e);
             } catch (IOException e) {
                 // Ordinary when the program ends before its input does.
                 if (!stopped) {
